@@ -1,0 +1,19 @@
+with
+    order_items as ({{ current_state(source("shop", "order_items")) }}),
+    final_cte as (
+        select
+            cast(order_item_id as string) as order_item_id,
+            cast(order_id as string) as order_id,
+            cast(product_id as string) as product_id,
+            quantity,
+            unit_price,
+            unit_discount,
+            cast(created_at as timestamp) as created_at,
+            cast(updated_at as timestamp) as updated_at,
+            cast(_observed_at as timestamp) as observed_at,
+            _dlt_load_id as load_id
+        from order_items
+    )
+
+select *
+from final_cte
