@@ -16,9 +16,10 @@
             then {{ dialled }}
             when {{ dialled }} like {{ trunk }} || '%'
             then
-                {{ country_attribute(country_code, "calling_code") }}
+                '+'
+                || {{ country_attribute(country_code, "calling_code") }}
                 || substring({{ dialled }}, length({{ trunk }}) + 1)
-            else {{ country_attribute(country_code, "calling_code") }} || {{ dialled }}
+            else '+' || {{ country_attribute(country_code, "calling_code") }} || {{ dialled }}
         end
     {%- endset -%}
     case
