@@ -1,0 +1,213 @@
+"""The command line: python -m ingestion list | check | run | status | replay | scaffold."""
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from ingestion import pipeline, replay, scaffold
+from ingestion.display import Display
+from ingestion.errors import ConfigurationError, SourceError, explain
+from ingestion.stream import Run, Stream
+from ingestion.systems import System, option, select
+
+ALL_WELL, SOME_FAILED, NOTHING_TRIED = 0, 1, 2
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command; returns the exit status: 0 all well, 1 some stream failed, 2 nothing could be tried."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        return parsed.command(parsed)
+    except ConfigurationError as error:
+        print(f"ingestion: {explain(error)}", file=sys.stderr)
+        return NOTHING_TRIED
+    except KeyboardInterrupt:
+        print("ingestion: interrupted; the next run goes on from what was loaded", file=sys.stderr)
+        return SOME_FAILED
+
+
+def list_command(parsed: argparse.Namespace) -> int:
+    """What systems and streams there are, and which are configured."""
+    is_sandbox = pipeline.target() == "sandbox"
+    for system in select(parsed.systems):
+        missing = [] if is_sandbox else system.missing
+        print(f"{system.name}: {system.description}")
+        if is_sandbox:
+            print("  configured: by the sandbox (DBT_TARGET=local for your own)")
+        else:
+            print(f"  not configured: set {', '.join(missing)}" if missing else "  configured")
+        for stream in system.streams:
+            bounded = f", --since/--until by {stream.cursor}" if stream.cursor else ""
+            print(f"  {stream.name:<16} {type(stream.kind).__name__.lower():<9}{stream.contract.description}{bounded}")
+    return ALL_WELL
+
+
+def check_command(parsed: argparse.Namespace) -> int:
+    """Can we connect, are we allowed, how much is there."""
+    failed = 0
+    with _configured(parsed.systems) as systems:
+        for system in systems:
+            for stream in system.streams:
+                try:
+                    print(f"{system.name}.{stream.name}: ok, {system.connect().check(stream)}", flush=True)
+                except Exception as error:
+                    failed += 1
+                    print(f"{system.name}.{stream.name}: failed: {explain(error)}", flush=True)
+    return SOME_FAILED if failed else ALL_WELL
+
+
+def run_command(parsed: argparse.Namespace) -> int:
+    """Reads and loads."""
+    bounded = bool(parsed.since or parsed.until)
+
+    def streams(system: System) -> list[Stream]:
+        return [stream for stream in system.streams if stream.cursor or not bounded]
+
+    with _configured(parsed.systems) as systems:
+        systems = [system for system in systems if streams(system)]
+        if not systems:
+            raise ConfigurationError("none of these streams can be bounded by --since or --until; see: list")
+        display = Display({system.name: [stream.name for stream in streams(system)] for system in systems})
+        run_id = Run().run_id
+
+        def run_for(system: System) -> Run:
+            return Run(
+                run_id=run_id,
+                full=parsed.full,
+                since=parsed.since,
+                until=parsed.until,
+                accept_deletes=parsed.accept_deletes,
+                report=lambda stream, rows: display.progress(system.name, stream, rows),
+            )
+
+        with pipeline.opened(select([])) as warehouse, display:
+            errors = pipeline.run(warehouse, systems, run_for, streams)
+            ledger = warehouse.query(
+                "select distinct on (system, stream) * from raw_operations.load_ledger where run_id = ?", [run_id]
+            )
+        display.summary(ledger, errors, warehouse.path)
+    failed = errors or any(row["status"] == "failed" for row in ledger)
+    return SOME_FAILED if failed else ALL_WELL
+
+
+def status_command(parsed: argparse.Namespace) -> int:
+    """Per stream: last success, rows, rejected, freshness."""
+    with pipeline.opened(select([])) as warehouse:
+        rows = warehouse.query(_STATUS)
+    now = datetime.now(UTC)
+    for row in rows:
+        last = row["last_success_at"]
+        row["hours_since_success"] = round((now - last).total_seconds() / 3600, 2) if last else None
+    if parsed.json:
+        print(json.dumps(rows, default=str, indent=2))
+        return ALL_WELL
+    print(f"{'stream':<32}{'last success (UTC)':<22}{'hours':>8}{'loaded':>12}{'open rejected':>15}  last run")
+    for row in rows:
+        last = row["last_success_at"].strftime("%Y-%m-%d %H:%M:%S") if row["last_success_at"] else "never"
+        hours = "" if row["hours_since_success"] is None else f"{row['hours_since_success']:.1f}"
+        print(
+            f"{row['system'] + '.' + row['stream']:<32}{last:<22}{hours:>8}{row['rows_loaded']:>12,}"
+            f"{row['rows_rejected_open']:>15,}  {row['last_status']}{': ' + row['error'] if row['error'] else ''}"
+        )
+    return ALL_WELL
+
+
+_STATUS = """
+    with ledger as (select distinct * from raw_operations.load_ledger where status != 'replayed'),
+    rejected as (
+        select system, stream, rejected_id from raw_operations.rejected_rows
+        group by all having not bool_or(is_replayed)
+    )
+    select system, stream, max(finished_at) filter (status = 'complete') as last_success_at,
+        cast(sum(rows_loaded) as bigint) as rows_loaded, max_by(rows_rejected, finished_at) as rows_rejected_last,
+        (select count(*) from rejected r where r.system = ledger.system and r.stream = ledger.stream)
+            as rows_rejected_open,
+        max_by(status, finished_at) as last_status, arg_max_null(error, finished_at) as error
+    from ledger group by all order by all
+"""
+
+
+def replay_command(parsed: argparse.Namespace) -> int:
+    """Validates rejected rows again with today's contract."""
+    (system,) = select([parsed.system])
+    with pipeline.opened(select([])) as warehouse:
+        outcome = replay.replay(warehouse, system)
+    for stream, (loaded, rejected) in outcome.items():
+        print(f"{system.name}.{stream}: {loaded:,} loaded, {rejected:,} still rejected")
+    if not outcome:
+        print(f"{system.name}: no rejected rows to replay")
+    return ALL_WELL
+
+
+def scaffold_command(parsed: argparse.Namespace) -> int:
+    """Writes the dbt sources of systems from their contracts."""
+    for system in select(parsed.systems):
+        print(f"wrote {scaffold.write_sources(system)}")
+    return ALL_WELL
+
+
+@contextlib.contextmanager
+def _configured(names: list[str]) -> Iterator[list[System]]:
+    """The systems to try, configured: by the sandbox, which runs for the length of the block, or by the user.
+
+    Without names, those that are configured; raises ConfigurationError if there are none, if a named one is
+    not, or if real credentials are present while the target is the sandbox.
+    """
+    systems = select(names)
+    if pipeline.target() == "sandbox":
+        present = [option(s.name, name) for s in select([]) for name in s.given]
+        if present:
+            raise ConfigurationError(
+                f"DBT_TARGET is sandbox, but {', '.join(present)} is set: set DBT_TARGET=local to load your own data"
+            )
+        import sandbox  # its packages are not installed where only real sources are loaded
+
+        print("sandbox: starting", flush=True)
+        with sandbox.running([system.name for system in systems]) as options:
+            os.environ.update(options)
+            yield systems
+        return
+    ready = [system for system in systems if not system.missing]
+    unready = {system.name: system.missing for system in systems if system.missing}
+    if names and unready or not ready:
+        lines = [f"{name} needs {', '.join(missing)}" for name, missing in unready.items()]
+        raise ConfigurationError(f"not configured: {'; '.join(lines)} (as environment or in .dlt/secrets.toml)")
+    yield ready
+
+
+def _time(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m ingestion", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, command, systems: str | None) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=command.__doc__, description=command.__doc__)
+        added.set_defaults(command=command)
+        if systems:
+            added.add_argument("systems", nargs="*", metavar="SYSTEM", help=systems)
+        return added
+
+    add("list", list_command, "only these systems")
+    add("check", check_command, "only these systems (default: all that are configured)")
+    run = add("run", run_command, "only these systems (default: all that are configured)")
+    run.add_argument("--full", action="store_true", help="read everything again, from the beginning")
+    run.add_argument("--since", type=_time, metavar="TIME", help="read only what changed from TIME on (ISO, UTC)")
+    run.add_argument("--until", type=_time, metavar="TIME", help="read only what changed before TIME (ISO, UTC)")
+    run.add_argument("--accept-deletes", action="store_true", help="mark rows gone even if that is most of a stream")
+    status = add("status", status_command, None)
+    status.add_argument("--json", action="store_true", help="as JSON")
+    add("replay", replay_command, None).add_argument("system", metavar="SYSTEM")
+    add("scaffold", scaffold_command, "only these systems")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

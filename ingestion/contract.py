@@ -1,0 +1,282 @@
+"""A stream's contract: declared, documented fields that turn loosely typed rows into typed Arrow rows.
+
+DuckDB is the typing engine: one SQL statement per page casts every declared field, so a page with bad rows
+costs no more than a clean one. A row that does not fit is returned as rejected, with reason, position and
+original; a field that the contract does not know is kept as JSON in `_unknown_fields`.
+"""
+
+import contextlib
+import dataclasses
+import json
+import types
+import typing
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+import duckdb
+import pyarrow as pa
+
+from ingestion.errors import SourceError
+
+Money = Annotated[Decimal, "DECIMAL(18,4)"]
+Rate = Annotated[Decimal, "DECIMAL(28,12)"]
+
+ITEM = "_item"
+"""A page of JSON objects is a table of this one text column (and `_position`)."""
+
+_TYPES = {
+    int: "BIGINT",
+    float: "DOUBLE",
+    str: "VARCHAR",
+    bool: "BOOLEAN",
+    date: "DATE",
+    datetime: "TIMESTAMP WITH TIME ZONE",
+}
+
+# DuckDB's casts are lenient ('2024-01-01 junk' is a date, 1.7 an integer); a text must look like its type
+# before it is cast, so that no digit and no word is lost in silence.
+_LOOKS_LIKE = {
+    "BIGINT": r"[+-]?\d+",
+    "DOUBLE": r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf|infinity|NaN|Inf|Infinity)",
+    "BOOLEAN": r"(?i)true|false|t|f|yes|no|1|0",
+    "DATE": r"\d{4}-\d{2}-\d{2}",
+    "TIMESTAMP WITH TIME ZONE": r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?( ?(Z|UTC|[+-]\d{2}(:?\d{2})?))?)?",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """One declared column: its name and DuckDB type in raw, and where and how the source has it."""
+
+    description: str
+    name: str = ""
+    type: str = "VARCHAR"
+    nullable: bool = False
+    key: bool = False
+    version: bool = False
+    source: str = ""
+    """Name of the source's column or JSON member, where it is not `name`."""
+
+
+def field(description: str, *, key: bool = False, version: bool = False, source: str = "") -> Any:
+    """Declares a field of a `@contract` class; its name, type and nullability come from the annotation.
+
+    `key` fields together identify a row; the `version` field (a time or a sequence) grows with each change.
+    """
+    return Field(description, key=key, version=version, source=source)
+
+
+@dataclasses.dataclass(frozen=True)
+class Contract:
+    """The fields of a stream's rows, in order, and what one row is (its grain) in `description`."""
+
+    description: str
+    fields: tuple[Field, ...]
+
+    @property
+    def key(self) -> list[Field]:
+        """The fields that identify a row."""
+        return [f for f in self.fields if f.key]
+
+    @property
+    def version(self) -> Field | None:
+        """The field that orders the versions of a row, if the source has one."""
+        return next((f for f in self.fields if f.version), None)
+
+
+def contract(declaration: type) -> Contract:
+    """Class decorator: `name: type = field("description")` lines and a docstring become a Contract.
+
+    Types: int, float, str, bool, date, datetime (UTC), Money, Rate, each `| None` where null is allowed.
+    """
+    fields = []
+    for name, hint in typing.get_type_hints(declaration, include_extras=True).items():
+        options = typing.get_args(hint) if isinstance(hint, types.UnionType) or _is_union(hint) else (hint,)
+        (kind,) = [option for option in options if option is not types.NoneType]
+        sql_type = kind.__metadata__[0] if typing.get_origin(kind) is Annotated else _TYPES[kind]
+        declared: Field = getattr(declaration, name)
+        fields.append(
+            dataclasses.replace(
+                declared,
+                name=name,
+                type=sql_type,
+                nullable=len(options) > 1,
+                source=declared.source or name,
+            )
+        )
+    return Contract(" ".join((declaration.__doc__ or "").split()), tuple(fields))
+
+
+def _is_union(hint: object) -> bool:
+    return typing.get_origin(hint) is typing.Union
+
+
+@dataclasses.dataclass(frozen=True)
+class Typed:
+    """What became of a page: `accepted` has the contract's columns and `_key`, `_version`, `_row_hash`,
+    `_position`, `_unknown_fields`; `rejected` has position, reason, original and `_key`; `unknown` names new fields."""
+
+    accepted: pa.Table
+    rejected: pa.Table
+    unknown: set[str]
+
+
+def missing_columns(contract: Contract, present: list[str]) -> None:
+    """Raises SourceError if a table or file lacks declared columns altogether."""
+    if missing := [f.source for f in contract.fields if f.source not in present]:
+        raise SourceError(
+            f"there is no column {', '.join(missing)} among: {', '.join(sorted(present))}. "
+            "Was one renamed or dropped? Correct the source or the contract"
+        )
+
+
+def engine() -> duckdb.DuckDBPyConnection:
+    """A DuckDB in memory for typing rows: UTC, nothing from the network."""
+    connection = duckdb.connect(
+        config={"autoinstall_known_extensions": False, "autoload_known_extensions": False, "threads": 2}
+    )
+    connection.execute("set timezone = 'UTC'")
+    return connection
+
+
+@contextlib.contextmanager
+def registered(connection: duckdb.DuckDBPyConnection, **tables: pa.Table) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Lends Arrow tables to the connection under these names."""
+    for name, table in tables.items():
+        connection.register(name, table)
+    try:
+        yield connection
+    finally:
+        for name in tables:
+            connection.unregister(name)
+
+
+def items(objects: Iterable[dict[str, Any]], where: str) -> pa.Table:
+    """A page of objects in the form that `apply` takes; their positions are `where` and a number from 1."""
+    texts = [json.dumps(item, default=str, ensure_ascii=False) for item in objects]
+    positions = [f"{where} {number}" for number in range(1, len(texts) + 1)]
+    return pa.table({ITEM: pa.array(texts, pa.string()), "_position": pa.array(positions, pa.string())})
+
+
+def apply(connection: duckdb.DuckDBPyConnection, contract: Contract, page: pa.Table) -> Typed:
+    """Types one page against its contract.
+
+    `page` has the source's columns in whatever types they came, or JSON texts (see `items`); `_position`
+    says where each row was, null or absent where the source has no places. Raises SourceError where a
+    whole column is absent.
+    """
+    json_page = ITEM in page.column_names
+    present = [name for name in page.column_names if name != "_position"]
+    if not json_page:
+        missing_columns(contract, present)
+    column_types = {name: str(page.schema.field(name).type) for name in page.column_names}
+    columns, problems = [], []
+    for f in contract.fields:
+        raw = _json_member(f.source) if json_page else quote(f.source)
+        # Named apart from the page's own columns, which would win over an alias of the same name.
+        value = quote(f"typed {f.name}")
+        columns.append(f"{_cast(raw, f.type, 'string' if json_page else column_types[f.source])} as {value}")
+        problem = f"when {raw} is not null and {value} is null then '{f.name}: '''"
+        problem += f" || left(cast({raw} as varchar), 100) || ''' is not {_speak(f.type)}'"
+        if not f.nullable:
+            problem += f" when {raw} is null then '{f.name}: is missing'"
+        problems.append(f"case {problem} end")
+    unknown, original = _unknown_and_original(contract, present, json_page)
+    values = [quote(f"typed {f.name}") for f in contract.fields]
+    version = contract.version
+    statement = f"""
+        with typed as (
+            select {", ".join(columns)}, {unknown} as _unknown_fields, {original} as _original,
+                {"_position" if "_position" in page.column_names else "cast(null as varchar)"} as _position,
+                nullif(concat_ws('; ', {", ".join(problems)}), '') as _reason
+            from page
+        )
+        select {", ".join(f"{v} as {quote(f.name)}" for v, f in zip(values, contract.fields, strict=True))},
+            {_key(contract)} as _key,
+            {quote(f"typed {version.name}") if version else "cast(null as timestamptz)"} as _version,
+            md5(concat_ws(chr(31), {", ".join(f"coalesce(cast({n} as varchar), chr(30))" for n in values)},
+                _unknown_fields)) as _row_hash,
+            _position, _unknown_fields, _reason, case when _reason is not null then _original end as _original
+        from typed
+    """
+    with registered(connection, page=page):
+        table = connection.sql(statement).to_arrow_table()
+    rejected = table.filter(pa.compute.is_valid(table["_reason"]))
+    accepted = table.filter(pa.compute.is_null(table["_reason"])) if rejected.num_rows else table
+    return Typed(
+        accepted.drop_columns(["_reason", "_original"]),
+        rejected.select(["_position", "_reason", "_original", "_key"]).rename_columns(
+            ["position", "reason", "original", "_key"]
+        ),
+        _unknown_names(connection, table["_unknown_fields"]),
+    )
+
+
+def _cast(raw: str, target: str, arrow_type: str) -> str:
+    """SQL for a value that fits its declared type exactly, else null."""
+    if target == "VARCHAR":
+        return f"cast({raw} as varchar)"
+    if arrow_type not in ("string", "large_string"):
+        # A cast that would round (1.7 to an integer, 1.239 to two decimals) is refused, not made.
+        return f"case when try_cast({raw} as {target}) = {raw} then try_cast({raw} as {target}) end"
+    if target.startswith("DECIMAL"):
+        scale = int(target.rstrip(")").split(",")[1])
+        pattern = rf"[+-]?(\d+(\.\d{{0,{scale}}}0*)?|\.\d{{1,{scale}}}0*)"
+    else:
+        pattern = _LOOKS_LIKE[target]
+    text = f"trim({raw})"
+    return f"case when regexp_full_match({text}, '{pattern}') then try_cast({text} as {target}) end"
+
+
+def _unknown_and_original(contract: Contract, present: list[str], json_page: bool) -> tuple[str, str]:
+    known = {f.source for f in contract.fields}
+    if json_page:
+        # A merge patch with nulls takes the known members away and leaves the rest as it was written.
+        patch = "{" + ",".join(f'"{name}":null' for name in sorted(known)) + "}"
+        unknown = f"nullif(cast(json_merge_patch({ITEM}, '{patch}') as varchar), '{{}}')"
+        return f"case when json_valid({ITEM}) then {unknown} end", ITEM
+    new = [quote(name) for name in present if name not in known]
+    unknown = f"cast(to_json(struct_pack({_pack(new)})) as varchar)" if new else "cast(null as varchar)"
+    return unknown, f"cast(to_json(struct_pack({_pack(quote(name) for name in present)})) as varchar)"
+
+
+def _unknown_names(connection: duckdb.DuckDBPyConnection, column: pa.ChunkedArray) -> set[str]:
+    if column.null_count == len(column):
+        return set()
+    unknown = pa.table({"fields": column})  # noqa: F841 (DuckDB reads the local name)
+    return {
+        name
+        for (name,) in connection.execute(
+            "select distinct unnest(json_keys(fields)) from unknown where fields is not null"
+        ).fetchall()
+    }
+
+
+def _key(contract: Contract) -> str:
+    names = [quote(f"typed {f.name}") for f in contract.key]
+    if len(names) == 1:
+        return f"cast({names[0]} as varchar)"
+    return f"cast(to_json([{', '.join(f'cast({name} as varchar)' for name in names)}]) as varchar)"
+
+
+def _json_member(path: str) -> str:
+    """SQL for a member of the JSON item as text; a dotted path reaches into nested objects."""
+    steps = "".join(f'."{step}"' for step in path.split("."))
+    return f"({ITEM} ->> '${steps}')"
+
+
+def _pack(quoted: Iterable[str]) -> str:
+    return ", ".join(f"{name} := {name}" for name in quoted)
+
+
+def quote(name: str) -> str:
+    """A quoted SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _speak(sql_type: str) -> str:
+    return {"BIGINT": "an integer", "DOUBLE": "a number", "BOOLEAN": "true or false", "DATE": "a date"}.get(
+        sql_type, "a time" if sql_type.startswith("TIMESTAMP") else f"a {sql_type.lower()}"
+    )

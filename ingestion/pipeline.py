@@ -1,0 +1,173 @@
+"""The only place that knows the warehouse: destination, dataset names, state, raw tables, the load lock."""
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import dlt
+import duckdb
+
+from ingestion.errors import ConfigurationError, explain
+from ingestion.stream import LEDGER, REJECTED_ROWS, Run, Stream
+from ingestion.systems import System
+
+TARGETS = ("sandbox", "local")
+
+
+def target() -> str:
+    """The one switch for both halves, DBT_TARGET; raises ConfigurationError if it is none of TARGETS."""
+    name = os.environ.get("DBT_TARGET") or "sandbox"
+    if name not in TARGETS:
+        raise ConfigurationError(f"DBT_TARGET is {name!r}: set it to {' or '.join(TARGETS)}")
+    return name
+
+
+def warehouse_path() -> Path:
+    """The DuckDB file of the target, in WAREHOUSE_DIR (default: warehouse/); profiles.yml says the same."""
+    return Path(os.environ.get("WAREHOUSE_DIR") or "warehouse").absolute() / f"{target()}.duckdb"
+
+
+class Warehouse:
+    """The open warehouse, with a raw table for every stream of every system, and views over all ledgers.
+
+    It is held open, and so closed to other processes, until the run ends.
+    """
+
+    def __init__(self, systems: Iterable[System]) -> None:
+        """Opens or makes it; raises ConfigurationError if another process has it open or it can't be written."""
+        self.path = warehouse_path()
+        self.load_lock = threading.Lock()
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            config = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+            self.connection = duckdb.connect(str(self.path), config=config)
+        except (duckdb.Error, OSError) as error:
+            raise ConfigurationError(self._cannot_open(error)) from error
+        self.connection.execute("set timezone = 'UTC'")
+        for system in systems:
+            self._create_raw(system)
+        self._create_operations()
+
+    def _cannot_open(self, error: Exception) -> str:
+        text = " ".join(str(error).split())
+        if "Conflicting lock" in text:
+            holder = text.split("Conflicting lock is held in ")[1].split(". ")[0]
+            return f"{self.path} is open in another process: {holder}. Close it there and run again"
+        return f"can't open {self.path}: {text}"
+
+    def _create_raw(self, system: System) -> None:
+        """Makes what is missing of a system's raw tables, so that all models build whatever has been loaded."""
+        dataset = raw_dataset(system.name)
+        existing = self._columns(dataset)
+        tables = {stream.name: stream.columns for stream in system.streams}
+        self.connection.execute(f"create schema if not exists {dataset}")
+        for table, columns in {**tables, "load_ledger": LEDGER, "rejected_rows": REJECTED_ROWS}.items():
+            if table not in existing:
+                declarations = ", ".join(f'"{name}" {sql_type}' for name, sql_type, _ in columns)
+                self.connection.execute(f"create table {dataset}.{table} ({declarations})")
+            for name, sql_type, description in columns:
+                if table in existing and name not in existing[table]:
+                    self.connection.execute(f'alter table {dataset}.{table} add column "{name}" {sql_type}')
+                elif table in existing and existing[table][name] != sql_type:
+                    raise ConfigurationError(
+                        f"{dataset}.{table}.{name} is {existing[table][name]} in {self.path}, but the contract says "
+                        f"{sql_type}: give the field another name, or remove the warehouse and load again"
+                    )
+                if table not in existing or name not in existing[table]:
+                    text = description.replace("'", "''")
+                    self.connection.execute(f"""comment on column {dataset}.{table}."{name}" is '{text}'""")
+
+    def _columns(self, dataset: str) -> dict[str, dict[str, str]]:
+        rows = self.connection.execute(
+            "select table_name, column_name, data_type from duckdb_columns() where schema_name = ?", [dataset]
+        ).fetchall()
+        tables: dict[str, dict[str, str]] = {}
+        for table, column, data_type in rows:
+            tables.setdefault(table, {})[column] = data_type
+        return tables
+
+    def _create_operations(self) -> None:
+        """Views over the ledgers and rejected rows of every system that has landed here, as one source."""
+        datasets = self.connection.execute(
+            "select schema_name from duckdb_tables() where table_name = 'load_ledger' order by 1"
+        ).fetchall()
+        self.connection.execute("create schema if not exists raw_operations")
+        for table, columns in {"load_ledger": LEDGER, "rejected_rows": REJECTED_ROWS}.items():
+            names = ", ".join(name for name, _, _ in columns)
+            parts = [
+                f"select '{dataset.removeprefix('raw_')}' as system, {names} from {dataset}.{table}"
+                for (dataset,) in datasets
+            ]
+            self.connection.execute(f"create or replace view raw_operations.{table} as {' union all '.join(parts)}")
+
+    def query(self, sql: str, parameters: list[Any] | None = None) -> list[dict[str, Any]]:
+        """The rows of a query, as dicts."""
+        return self.connection.cursor().execute(sql, parameters).to_arrow_table().to_pylist()
+
+    def load(self, system: System, make_source: Callable[[], Any]) -> None:
+        """Extracts a dlt source and loads it; what an interrupted run left is loaded first, as it was read."""
+        pipeline = dlt.pipeline(
+            pipeline_name=system.name,
+            destination=dlt.destinations.duckdb(self.connection),
+            dataset_name=raw_dataset(system.name),
+            pipelines_dir=str(self.path.with_suffix(".dlt")),
+        )
+        if "_dlt_loads" not in self._columns(raw_dataset(system.name)):
+            # A new warehouse: what dlt still knows of an old one (cursors, packages) would leave rows out.
+            pipeline = pipeline.drop()
+        self._load_pending(pipeline)
+        pipeline.sync_destination()
+        pipeline.extract(make_source(), loader_file_format="parquet")
+        self._load_pending(pipeline)
+
+    def _load_pending(self, pipeline: dlt.Pipeline) -> None:
+        pipeline.normalize()
+        with self.load_lock:
+            pipeline.load()
+
+    def close(self) -> None:
+        """Lets go of the file."""
+        self.connection.close()
+
+
+def raw_dataset(system: str) -> str:
+    """The schema of a system's raw tables."""
+    return f"raw_{system}"
+
+
+@contextlib.contextmanager
+def opened(systems: Iterable[System]) -> Iterator[Warehouse]:
+    """The warehouse, open for the length of a with block."""
+    warehouse = Warehouse(systems)
+    try:
+        yield warehouse
+    finally:
+        warehouse.close()
+
+
+def run(
+    warehouse: Warehouse,
+    systems: list[System],
+    run_for: Callable[[System], Run],
+    streams_for: Callable[[System], list[Stream]],
+) -> dict[str, str]:
+    """Extracts the systems side by side and loads them one after the other; returns system -> error.
+
+    What became of each stream is in the ledger; an error here means that a system's load did not end.
+    """
+
+    def load(system: System) -> str | None:
+        names = [stream.name for stream in streams_for(system)]
+        try:
+            warehouse.load(system, lambda: system.source(run=run_for(system)).with_resources(*names))
+        except Exception as error:  # one system's failure must not stop the others
+            return explain(error)
+        return None
+
+    with ThreadPoolExecutor(max_workers=max(len(systems), 1)) as pool:
+        outcomes = zip(systems, pool.map(load, systems), strict=True)
+        return {system.name: error for system, error in outcomes if error}

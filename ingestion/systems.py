@@ -1,0 +1,79 @@
+"""Which systems there are, and their options: found from the loader modules themselves."""
+
+import dataclasses
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable
+from typing import Any
+
+import dlt
+
+import ingestion
+from ingestion.errors import ConfigurationError, keep_secret
+from ingestion.stream import Reader, Stream
+
+
+@dataclasses.dataclass(frozen=True)
+class System:
+    """A loader module: its streams, its dlt source, its reader, and the options that both take."""
+
+    name: str
+    description: str
+    streams: list[Stream]
+    source: Callable[..., Any]
+    reader: Callable[..., Reader]
+    options: dict[str, Any]
+    """Option -> default; dlt.secrets.value and dlt.config.value mark the ones that must be given."""
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The options that the user has set, in the environment or in .dlt/."""
+        values = {name: dlt.secrets.get(f"sources.{self.name}.{name}") for name in self.options}
+        keep_secret(str(values[n]) for n, default in self.options.items() if default is dlt.secrets.value and values[n])
+        return {name: value for name, value in values.items() if value not in (None, "")}
+
+    @property
+    def missing(self) -> list[str]:
+        """The options, in the form of environment variables, without which it can't be read."""
+        required = [n for n, default in self.options.items() if default in (dlt.secrets.value, dlt.config.value)]
+        return [option(self.name, name) for name in required if name not in self.given]
+
+    def connect(self) -> Reader:
+        """The reader with the user's options; raises SourceError if one of them is wrong."""
+        return self.reader(**{**self.options, **self.given})
+
+
+def option(system: str, name: str) -> str:
+    """The environment variable of an option, by dlt's naming."""
+    return f"SOURCES__{system}__{name}".upper()
+
+
+def all_systems() -> dict[str, System]:
+    """Every system, by name: the modules of this package that have STREAMS, Reader and a source of their name."""
+    found = {}
+    for module_info in sorted(pkgutil.iter_modules(ingestion.__path__), key=lambda m: m.name):
+        if module_info.name == "__main__":
+            continue
+        module = importlib.import_module(f"ingestion.{module_info.name}")
+        if not hasattr(module, "STREAMS"):
+            continue
+        source = getattr(module, module_info.name)
+        parameters = inspect.signature(source).parameters.values()
+        found[module_info.name] = System(
+            name=module_info.name,
+            description=(module.__doc__ or "").strip().splitlines()[0],
+            streams=module.STREAMS,
+            source=source,
+            reader=module.Reader,
+            options={p.name: p.default for p in parameters if p.name != "run"},
+        )
+    return found
+
+
+def select(names: list[str]) -> list[System]:
+    """The systems with these names, or all; raises ConfigurationError for a name that is none."""
+    systems = all_systems()
+    if unknown := [name for name in names if name not in systems]:
+        raise ConfigurationError(f"there is no system {', '.join(unknown)}; there are: {', '.join(systems)}")
+    return [system for name, system in systems.items() if not names or name in names]
