@@ -1,0 +1,174 @@
+"""The stand-in company's systems on this machine: `with sandbox.running() as options:` and they answer.
+
+Under the root folder: postgres/ (the shop), partner_files/ (the resellers' CSV), truth/ (for tests, never loaded) and
+sandbox.json (seed, scale, clock and the reader's password; written last, so that a half-made sandbox is made again).
+"""
+
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import date, timedelta
+from pathlib import Path
+from threading import current_thread, main_thread
+
+from sandbox import exchange_rates, partner_files, truth
+from sandbox.company import CLOCK, Company
+from sandbox.server import Server
+from sandbox.shop import READER, Database, tables
+
+SYSTEMS = ("shop", "exchange_rates", "partner_files")
+ROOT = Path(os.environ.get("SANDBOX_ROOT", ".sandbox"))
+SCALE = float(os.environ.get("SANDBOX_SCALE", "1"))
+SEED = int(os.environ.get("SANDBOX_SEED", "1"))
+
+
+class InUse(RuntimeError):
+    """Another process holds this sandbox."""
+
+
+class Options(dict[str, str]):
+    """The options by their environment names; `servers` has the HTTP servers by system, with their `misbehave`."""
+
+    servers: dict[str, Server]
+
+
+@contextmanager
+def running(
+    systems: Iterable[str] | None = None, root: Path = ROOT, scale: float = SCALE, seed: int = SEED
+) -> Iterator[Options]:
+    """Runs `systems` (default: all) on free loopback ports and yields their options; stops them on exit.
+
+    Makes the data first if `root` has none of this scale and seed; a made sandbox keeps its clock. Inside
+    a process that already runs another sandbox, use another root. Raises InUse if a process runs this root.
+    """
+    wanted = tuple(systems or SYSTEMS)
+    if unknown := set(wanted) - set(SYSTEMS):
+        raise ValueError(f"the sandbox has no {', '.join(sorted(unknown))}; it has {', '.join(SYSTEMS)}")
+    root = Path(root).resolve()
+    with ExitStack() as stack:
+        stack.enter_context(_stop_on_sigterm())
+        stack.enter_context(_held(root))
+        state = _prepare(root, scale, seed, stack)
+        options = Options()
+        options.servers = {}
+        if "shop" in wanted:
+            database = Database(root / "postgres")
+            stack.callback(database.stop)
+            database.start()
+            address = f"127.0.0.1:{database.port}/shop"
+            options["SOURCES__SHOP__CREDENTIALS"] = f"postgresql://{READER}:{state['password']}@{address}"
+        if "exchange_rates" in wanted:
+            server = exchange_rates.serve(lambda: clock(root), state["seed"])
+            stack.callback(server.stop)
+            options.servers["exchange_rates"] = server
+            options["SOURCES__EXCHANGE_RATES__BASE_URL"] = f"{server.url}/v1"
+        if "partner_files" in wanted:
+            options["SOURCES__PARTNER_FILES__FOLDER"] = str(root / "partner_files")
+        for system, server in options.servers.items():
+            server.misbehave.configure(system, os.environ.get("SANDBOX_MISBEHAVE", ""))
+        yield options
+
+
+def clock(root: Path = ROOT) -> date:
+    """The day on which the sandbox's clock stands, at midnight UTC: everything in it happened before."""
+    return date.fromisoformat(_state(root)["clock"])
+
+
+def advance(days: int = 1, root: Path = ROOT) -> date:
+    """Moves the clock of a made sandbox on by `days`; its systems may be running. Returns the new clock.
+
+    Killed halfway, it may be repeated: the clock moves last.
+    """
+    root = Path(root).resolve()
+    state = _state(root)
+    until = date.fromisoformat(state["clock"]) + timedelta(days=days)
+    company = Company(state["seed"], state["scale"]).run(until - timedelta(days=days))
+    before = tables(company)
+    with ExitStack() as stack:
+        database = Database(root / "postgres")
+        if database.port is None:
+            stack.callback(database.stop)
+            database.start()
+        _write(root, company.run(until), state, lambda: database.apply(before, tables(company)))
+    return until
+
+
+def reset(root: Path = ROOT) -> None:
+    """Stops what a killed process left running and deletes the sandbox's own files, nothing else in `root`."""
+    root = Path(root).resolve()
+    (root / "sandbox.json").unlink(missing_ok=True)
+    if (root / "postgres").exists():
+        Database(root / "postgres").stop()
+    for folder in ("postgres", "partner_files", "truth"):
+        shutil.rmtree(root / folder, ignore_errors=True)
+
+
+def _state(root: Path) -> dict:
+    try:
+        return json.loads((Path(root) / "sandbox.json").read_text())
+    except FileNotFoundError:
+        raise FileNotFoundError(f"no sandbox in {root}: start it first, python -m sandbox start") from None
+
+
+def _prepare(root: Path, scale: float, seed: int, stack: ExitStack) -> dict:
+    """The state of the sandbox of this scale and seed, made anew unless it is there."""
+    if (root / "sandbox.json").exists():
+        state = _state(root)
+        if (state["scale"], state["seed"]) == (scale, seed):
+            return state
+    reset(root)
+    state = {"seed": seed, "scale": scale, "password": secrets.token_urlsafe(12)}
+    database = Database(root / "postgres")
+    stack.callback(database.stop)
+    database.start()
+    database.create(state["password"])
+    company = Company(seed, scale).run(CLOCK)
+    _write(root, company, state, lambda: database.apply({}, tables(company)))
+    return state
+
+
+def _write(root: Path, company: Company, state: dict, apply: Callable[[], None]) -> None:
+    apply()
+    partner_files.write(company, root / "partner_files")
+    truth.write(company, root / "truth")
+    state["clock"] = str(company.today)
+    new = root / "sandbox.json.new"
+    new.touch(mode=0o600)
+    new.write_text(json.dumps(state))
+    new.replace(root / "sandbox.json")
+
+
+@contextmanager
+def _held(root: Path) -> Iterator[None]:
+    """Keeps `root` to one process; the lock dies with the process, however it ends."""
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InUse(
+                f"the sandbox in {root} runs in another process: stop it, or use another root"
+            ) from None
+        yield
+
+
+@contextmanager
+def _stop_on_sigterm() -> Iterator[None]:
+    """SIGTERM leaves the with-block, as Ctrl-C does, so that the systems are stopped."""
+    if current_thread() is not main_thread():
+        yield  # only the main thread may set handlers
+        return
+
+    def leave(*_) -> None:
+        raise SystemExit(128 + signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
