@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from ingestion import pipeline, replay, scaffold
 from ingestion.display import Display
-from ingestion.errors import ConfigurationError, SourceError, explain
+from ingestion.errors import ConfigurationError, explain
 from ingestion.stream import Run, Stream
 from ingestion.systems import System, option, select
 
@@ -51,9 +51,11 @@ def check_command(parsed: argparse.Namespace) -> int:
     failed = 0
     with _configured(parsed.systems) as systems:
         for system in systems:
+            reader = None
             for stream in system.streams:
                 try:
-                    print(f"{system.name}.{stream.name}: ok, {system.connect().check(stream)}", flush=True)
+                    reader = reader or system.connect()
+                    print(f"{system.name}.{stream.name}: ok, {reader.check(stream)}", flush=True)
                 except Exception as error:
                     failed += 1
                     print(f"{system.name}.{stream.name}: failed: {explain(error)}", flush=True)
@@ -87,7 +89,8 @@ def run_command(parsed: argparse.Namespace) -> int:
         with pipeline.opened(select([])) as warehouse, display:
             errors = pipeline.run(warehouse, systems, run_for, streams)
             ledger = warehouse.query(
-                "select distinct on (system, stream) * from raw_operations.load_ledger where run_id = ?", [run_id]
+                "select distinct on (system, stream) * from raw_operations.load_ledger where run_id = ?",
+                [run_id],
             )
         display.summary(ledger, errors, warehouse.path)
     failed = errors or any(row["status"] == "failed" for row in ledger)
@@ -173,7 +176,7 @@ def _configured(names: list[str]) -> Iterator[list[System]]:
         return
     ready = [system for system in systems if not system.missing]
     unready = {system.name: system.missing for system in systems if system.missing}
-    if names and unready or not ready:
+    if (names and unready) or not ready:
         lines = [f"{name} needs {', '.join(missing)}" for name, missing in unready.items()]
         raise ConfigurationError(f"not configured: {'; '.join(lines)} (as environment or in .dlt/secrets.toml)")
     yield ready

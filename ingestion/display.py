@@ -20,8 +20,13 @@ class Display:
         self.started = time.monotonic()
         self.rows: dict[tuple[str, str], int] = {}
         self.bar = Progress(
-            SpinnerColumn(), TextColumn("{task.description:<24}"), TextColumn("{task.fields[rows]:>12,} rows read"),
-            TextColumn("{task.fields[stream]}"), TimeElapsedColumn(), console=self.console, transient=True,
+            SpinnerColumn(),
+            TextColumn("{task.description:<24}"),
+            TextColumn("{task.fields[rows]:>12,} rows read"),
+            TextColumn("{task.fields[stream]}"),
+            TimeElapsedColumn(),
+            console=self.console,
+            transient=True,
         )
         self.tasks: dict[str, TaskID] = {s: self.bar.add_task(s, total=None, rows=0, stream="") for s in streams}
 
@@ -59,14 +64,20 @@ class Display:
         for row in ledger:
             name = f"{row['system']}.{row['stream']}"
             if row["unknown_fields"]:
-                self._line("note", f"{name}: fields not in the contract, kept in _unknown_fields: {row['unknown_fields']}")
+                self._line(
+                    "note",
+                    f"{name}: fields not in the contract, kept in _unknown_fields: {row['unknown_fields']}",
+                )
             if row["error"]:
                 self._line("failed", f"{name}: {row['error']}")
         for system, error in errors.items():
             self._line("failed", f"{system}: not loaded, nothing is lost, run again: {error}")
         rejected = sum(row["rows_rejected"] for row in ledger)
         if rejected:
-            self._line("note", f"{rejected:,} rows do not fit their contract; kept with reason in the mart fct_rejected_rows")
+            self._line(
+                "note",
+                f"{rejected:,} rows do not fit their contract; kept with reason in the mart fct_rejected_rows",
+            )
         seconds = time.monotonic() - self.started
         self.console.print(f"{path.stem}: loaded into {path} in {seconds:.1f} s", highlight=False)
 

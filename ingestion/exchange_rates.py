@@ -8,9 +8,8 @@ import dlt
 from ingestion.contract import Rate, contract, field, items
 from ingestion.errors import SourceError
 from ingestion.http import Answer, Client
-from ingestion.stream import Page, Run, Snapshot, Stream, Window, resources
-
-# ruff: noqa: D101 (a contract's docstring says its grain)
+from ingestion.reading import resources
+from ingestion.stream import Page, Run, Snapshot, Stream, Window
 
 
 @contract

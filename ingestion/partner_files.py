@@ -3,20 +3,17 @@
 import tomllib
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
-from decimal import Decimal
 from pathlib import Path
 
 import dlt
-import duckdb
 import pyarrow as pa
 
 from ingestion import contract as contracts
 from ingestion.contract import Money, contract, field, missing_columns, quote
 from ingestion.errors import SourceError
 from ingestion.files import Dialect, fingerprint, read_csv
-from ingestion.stream import Event, Page, Run, Stream, Window, resources
-
-# ruff: noqa: D101 (a contract's docstring says its grain)
+from ingestion.reading import resources
+from ingestion.stream import Event, Page, Run, Stream, Window
 
 
 @contract

@@ -12,7 +12,8 @@ import dlt
 import duckdb
 
 from ingestion.errors import ConfigurationError, explain
-from ingestion.stream import LEDGER, REJECTED_ROWS, Run, Stream
+from ingestion.ledger import LEDGER, REJECTED_ROWS
+from ingestion.stream import Run, Stream
 from ingestion.systems import System
 
 TARGETS = ("sandbox", "local")

@@ -9,8 +9,9 @@ import dlt
 import pyarrow as pa
 
 from ingestion import contract as contracts
+from ingestion.ledger import conform, ledger_row, rejected_rows
 from ingestion.pipeline import Warehouse
-from ingestion.stream import Run, Snapshot, Stream, conform, ledger_row, rejected_rows
+from ingestion.stream import Run, Snapshot, Stream
 from ingestion.systems import System
 
 _OPEN = """
@@ -32,9 +33,13 @@ def replay(warehouse: Warehouse, system: System) -> dict[str, tuple[int, int]]:
     def read(stream: Stream, rows: list[dict[str, Any]]) -> Iterator[Any]:
         started_at, counts, db = datetime.now(UTC), Counter(), contracts.engine()
         for observed_at in sorted({row["observed_at"] for row in rows}):
-            page = pa.Table.from_pylist([row for row in rows if row["observed_at"] == observed_at]).drop_columns("observed_at")
+            page = pa.Table.from_pylist([row for row in rows if row["observed_at"] == observed_at]).drop_columns(
+                "observed_at"
+            )
             typed = contracts.apply(
-                db, stream.contract, page.rename_columns({"original": contracts.ITEM, "position": "_position"})
+                db,
+                stream.contract,
+                page.rename_columns({"original": contracts.ITEM, "position": "_position"}),
             )
             counts.update(read=page.num_rows, loaded=typed.accepted.num_rows, rejected=typed.rejected.num_rows)
             if typed.accepted.num_rows:

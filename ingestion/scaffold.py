@@ -34,7 +34,9 @@ def sources(system: System) -> str:
         "tables": [_table(system.name, stream) for stream in system.streams],
     }
     text = yaml.safe_dump({"version": 2, "sources": [source]}, sort_keys=False, width=110, allow_unicode=True)
-    return f"# Written by `python -m ingestion scaffold {system.name}` from the contracts: change those, not this.\n{text}"
+    return (
+        f"# Written by `python -m ingestion scaffold {system.name}` from the contracts: change those, not this.\n{text}"
+    )
 
 
 def _table(system: str, stream: Stream) -> dict[str, Any]:

@@ -6,9 +6,8 @@ import dlt
 
 from ingestion import sql
 from ingestion.contract import Money, contract, field
-from ingestion.stream import Run, State, Stream, resources
-
-# ruff: noqa: D101 (a contract's docstring says its grain)
+from ingestion.reading import resources
+from ingestion.stream import Run, State, Stream
 
 
 @contract
@@ -25,7 +24,7 @@ class Customers:
     is_business: bool = field("Whether the account orders as a business.")
     has_marketing_consent: bool = field("Whether newsletters may be sent to this account.")
     created_at: datetime = field("When the account was opened (UTC).")
-    updated_at: datetime = field("Last change of the row (UTC).", version=True)
+    updated_at: datetime = field("Last change of the row (UTC).")
 
 
 @contract
@@ -41,7 +40,7 @@ class Addresses:
     city: str | None = field("City as typed.")
     country: str | None = field("Country as typed or picked: a code or a name.")
     created_at: datetime = field("When the address was entered (UTC).")
-    updated_at: datetime = field("Last change of the row (UTC).", version=True)
+    updated_at: datetime = field("Last change of the row (UTC).")
 
 
 @contract
@@ -58,7 +57,7 @@ class Products:
     weight_grams: int | None = field("Weight of one unit, in grams.")
     is_active: bool = field("Whether it can be ordered now.")
     created_at: datetime = field("When the product was created (UTC).")
-    updated_at: datetime = field("Last change of the row (UTC).", version=True)
+    updated_at: datetime = field("Last change of the row (UTC).")
 
 
 @contract
@@ -78,7 +77,7 @@ class Orders:
     order_total: Money = field("Payable: items + tax + shipping - discount.")
     coupon_code: str | None = field("Coupon used, if any.")
     ordered_at: datetime = field("When the order was placed (UTC).")
-    updated_at: datetime = field("Last change of the row (UTC).", version=True)
+    updated_at: datetime = field("Last change of the row (UTC).")
 
 
 @contract
@@ -92,7 +91,7 @@ class OrderItems:
     unit_price: Money = field("Price of one unit before discount, without tax.")
     unit_discount: Money = field("Discount on one unit.")
     created_at: datetime = field("When the line was added (UTC).")
-    updated_at: datetime = field("Last change of the row (UTC).", version=True)
+    updated_at: datetime = field("Last change of the row (UTC).")
 
 
 @contract
@@ -107,7 +106,7 @@ class Payments:
     amount: Money = field("Amount of the payment.")
     provider_reference: str | None = field("The payment provider's own reference.")
     paid_at: datetime | None = field("When it was captured (UTC); null before.")
-    updated_at: datetime = field("Last change of the row (UTC).", version=True)
+    updated_at: datetime = field("Last change of the row (UTC).")
 
 
 @contract
@@ -122,7 +121,7 @@ class Refunds:
     amount: Money = field("Amount refunded, positive.")
     reason: str | None = field("Why, as the support team noted it.")
     refunded_at: datetime = field("When it was refunded (UTC).")
-    updated_at: datetime = field("Last change of the row (UTC).", version=True)
+    updated_at: datetime = field("Last change of the row (UTC).")
 
 
 @contract
@@ -140,7 +139,7 @@ class Subscriptions:
     started_at: datetime = field("When it began (UTC).")
     cancelled_at: datetime | None = field("When it was cancelled (UTC); null while it runs.")
     next_order_date: date | None = field("Day of the next delivery; null when none is due.")
-    updated_at: datetime = field("Last change of the row (UTC).", version=True)
+    updated_at: datetime = field("Last change of the row (UTC).")
 
 
 STREAMS = [

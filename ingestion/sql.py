@@ -1,8 +1,8 @@
 """Reading PostgreSQL tables through DuckDB's scanner, all of them in one repeatable-read snapshot.
 
 An incremental read takes the rows whose cursor is at or after the last bound (less an overlap, and those whose
-cursor is null), then lists every key with its version: what is missing is gone, and what has another version
-than raw has is fetched by key, however old its cursor. So no row is lost to a late commit or a wrong clock.
+cursor is null), then lists every key with its cursor: what is missing is gone, and what has another cursor
+than raw has is fetched by key, however old it is. So no row is lost to a late commit or a wrong clock.
 """
 
 import contextlib
@@ -53,7 +53,7 @@ class Tables:
         for rows in self._tables(f"select {columns} from {self._table(stream)} where {where}"):
             yield Page(rows, observed_at)
         if window.since and not window.is_partial:
-            keys = ", ".join(quote(f.source) for f in (*stream.contract.key, stream.contract.version))
+            keys = ", ".join([*(quote(f.source) for f in stream.contract.key), cursor])
             for rows in self._tables(f"select {keys} from {self._table(stream)}", chunk=None):
                 yield KeySweep(rows, observed_at, lambda late: self._fetch(stream, columns, late, observed_at))
 
@@ -81,7 +81,7 @@ class Tables:
         """Every column, as text where the scanner would lose something. Names that collide in lower case
         (DuckDB's names ignore case) get a number, those of the contract last."""
         found = self._rows(f"""
-            select attname, format_type(atttypid, null), format_type(atttypid, atttypmod)
+            select attname, format_type(atttypid, null) as base_type, format_type(atttypid, atttypmod) as full_type
             from pg_attribute join pg_class on pg_class.oid = attrelid
             join pg_namespace on pg_namespace.oid = relnamespace
             where nspname = {_literal(self.schema)} and relname = {_literal(stream.source)}
@@ -113,7 +113,11 @@ class Tables:
         return f"{quote(self.schema)}.{quote(stream.source)}"
 
     def _table_names(self) -> str:
-        query = f"select relname from pg_class where relkind in ('r', 'p', 'v', 'm') and relnamespace = to_regnamespace({_literal(quote(self.schema))}) order by 1"
+        query = f"""
+            select relname from pg_class
+            where relkind in ('r', 'p', 'v', 'm') and relnamespace = to_regnamespace({_literal(quote(self.schema))})
+            order by 1
+        """
         return ", ".join(name for (name,) in self._rows(query)) or "no table"
 
     def _rows(self, query: str) -> list[tuple]:

@@ -1,0 +1,54 @@
+# Catchment's commands; `make help` explains them. All run in .venv, which `make setup` makes.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+help:  ## Show these targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+setup: .venv/.installed  ## Make .venv and install the locked packages into it
+
+.venv/.installed: requirements.lock requirements-uv.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if (3, 11) <= v < (3, 14) else f"Catchment needs Python 3.11 to 3.13, this is {v[0]}.{v[1]}: make setup PYTHON=python3.11")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-uv.txt
+	@$(BIN)/uv pip sync -q --python $(BIN)/python --require-hashes requirements.lock
+	@touch $@
+
+demo: setup  ## Everything once: sandbox, ingest, build, tests of the data, docs, and a summary
+	@python -m sandbox.demo
+
+ingest: setup  ## Read what is new from all configured sources into raw_<system>
+	@python -m ingestion run
+
+build: setup  ## Build and test the models (dbt build)
+	@dbt build
+
+docs: setup  ## Generate the docs; `dbt docs serve` shows them
+	@dbt docs generate
+
+test: setup  ## Run the project's tests
+	@python -m pytest -n 2
+
+lint: setup  ## Check format and style of Python and SQL
+	@ruff check . && ruff format --check . && sqlfmt --check -q models macros tests
+
+format: setup  ## Format Python and SQL
+	@ruff check -q --fix . ; ruff format -q . && sqlfmt -q models macros tests
+
+bench: setup  ## Measure speed
+	@python -m tests.bench
+
+chaos: setup  ## Kill ingest at random moments, again and again; the marts must not change
+	@python -m pytest tests/chaos -n 0
+
+lock: setup  ## Renew requirements.lock from pyproject.toml
+	@uv pip compile -q --universal --all-extras --generate-hashes --no-header --no-annotate pyproject.toml -o requirements.lock
+
+clean:  ## Remove the warehouse, the sandbox, and what dbt wrote
+	@$(BIN)/python -m sandbox stop 2>/dev/null || true
+	@rm -rf warehouse .sandbox target logs
+
+.PHONY: help setup demo ingest build docs test lint format bench chaos lock clean
