@@ -49,12 +49,14 @@ def list_command(parsed: argparse.Namespace) -> int:
 def check_command(parsed: argparse.Namespace) -> int:
     """Can we connect, are we allowed, how much is there."""
     failed = 0
-    with _configured(parsed.systems) as systems:
+    with _configured(parsed.systems) as systems, contextlib.ExitStack() as cleanup:
         for system in systems:
             reader = None
             for stream in system.streams:
                 try:
-                    reader = reader or system.connect()
+                    if reader is None:
+                        reader = system.connect()
+                        cleanup.callback(reader.close)
                     print(f"{system.name}.{stream.name}: ok, {reader.check(stream)}", flush=True)
                 except Exception as error:
                     failed += 1

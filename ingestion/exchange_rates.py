@@ -7,7 +7,7 @@ import dlt
 
 from ingestion.contract import Rate, contract, field, items
 from ingestion.errors import SourceError
-from ingestion.http import Answer, Client
+from ingestion.http import Answer, Client, NotFound
 from ingestion.reading import resources
 from ingestion.stream import Page, Run, Snapshot, Stream, Window
 
@@ -58,10 +58,17 @@ class Reader:
         first = self.start
         if window.since:
             first = window.since.date() - (timedelta() if window.is_partial else self.REREAD)
+        pages = 0
         while first <= last:
             until = min(first + self.PAGE, last)
-            yield self._rates(first, until)
+            if page := self._rates(first, until):
+                pages += 1
+                yield page
             first = until + timedelta(days=1)
+        if not pages and not window.is_partial:
+            raise SourceError(
+                f"{self.client.base_url} has no rates of {self.base}: check the options base_url and base"
+            )
         window.reached = datetime.combine(last, time(), UTC)
 
     def check(self, stream: Stream) -> str:
@@ -71,8 +78,16 @@ class Reader:
         latest = self.client.get("latest", base=self.base).json
         return f"{len(latest['rates'])} rates of {latest['date']}"
 
-    def _rates(self, first: date, last: date) -> Page:
-        answer = self.client.get(f"{first}..{last}", base=self.base)
+    def close(self) -> None:
+        """Closes the connection."""
+        self.client.session.close()
+
+    def _rates(self, first: date, last: date) -> Page | None:
+        """The rates of a range of days; None where it has no working day."""
+        try:
+            answer = self.client.get(f"{first}..{last}", base=self.base)
+        except NotFound:
+            return None
         if "rates" not in answer.json:
             raise SourceError(f"{first}..{last}: the answer has no rates: {str(answer.json)[:200]}")
         rates = (

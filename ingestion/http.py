@@ -29,6 +29,10 @@ class Answer:
     observed_at: datetime
 
 
+class NotFound(SourceError):
+    """The server answered 404."""
+
+
 class _Transient(Exception):
     """Worth another try. `wait` is what the server asked for, in seconds."""
 
@@ -73,7 +77,8 @@ class Client:
         if response.status_code == 429 or response.status_code >= 500:
             raise _Transient(f"the server answered {response.status_code} {response.reason}", _retry_after(response))
         if response.status_code >= 400:
-            raise SourceError(f"{response.url}: {response.status_code} {response.reason}: {response.text[:200]}")
+            refusal = NotFound if response.status_code == 404 else SourceError
+            raise refusal(f"{response.url}: {response.status_code} {response.reason}: {response.text[:200]}")
         try:
             return Answer(json.loads(response.content, parse_float=Decimal), response.request.path_url, observed_at)
         except ValueError as error:

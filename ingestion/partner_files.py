@@ -73,6 +73,9 @@ class Reader:
         """How many files there are; raises SourceError if the folder or its declaration is not there."""
         return f"{len(self._files()):,} files of {len(self._dialects())} resellers"
 
+    def close(self) -> None:
+        """Nothing is held open."""
+
     def _files(self) -> list[Path]:
         if not self.folder.is_dir():
             raise SourceError(f"there is no folder {self.folder}: correct SOURCES__PARTNER_FILES__FOLDER")

@@ -163,8 +163,10 @@ def run(
 
     def load(system: System) -> str | None:
         names = [stream.name for stream in streams_for(system)]
+        run = run_for(system)
         try:
-            warehouse.load(system, lambda: system.source(run=run_for(system)).with_resources(*names))
+            with run.cleanup:
+                warehouse.load(system, lambda: system.source(run=run).with_resources(*names))
         except Exception as error:  # one system's failure must not stop the others
             return explain(error)
         return None

@@ -28,6 +28,7 @@ log = logging.getLogger("ingestion")
 def resources(streams: Iterable[Stream], reader: Reader, run: Run | None) -> Iterator[Any]:
     """One dlt resource per stream; a stream that fails writes so into the ledger and stops no other."""
     run = run or Run()
+    run.cleanup.callback(reader.close)
     for stream in streams:
         yield dlt.resource(_read_stream, name=stream.name)(stream, reader, run)
 

@@ -1,5 +1,6 @@
 """What a stream is: its name, its contract, its kind, and what passes between a loader and the reading of it."""
 
+import contextlib
 import dataclasses
 import uuid
 from collections.abc import Callable, Iterator
@@ -129,6 +130,9 @@ class Reader(Protocol):
     def check(self, stream: Stream) -> str:
         """Connects, and says how much is there; raises SourceError if the stream can't be read."""
 
+    def close(self) -> None:
+        """Lets go of connections."""
+
 
 @dataclasses.dataclass
 class Run:
@@ -143,3 +147,5 @@ class Run:
     until: datetime | None = None
     accept_deletes: bool = False
     report: Callable[[str, int], None] = lambda stream, rows: None
+    cleanup: contextlib.ExitStack = dataclasses.field(default_factory=contextlib.ExitStack)
+    """Closes the readers, when whoever made the run closes it."""

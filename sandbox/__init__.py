@@ -151,9 +151,7 @@ def _held(root: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise InUse(
-                f"the sandbox in {root} runs in another process: stop it, or use another root"
-            ) from None
+            raise InUse(f"the sandbox in {root} runs in another process: stop it, or use another root") from None
         yield
 
 

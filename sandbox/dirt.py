@@ -76,9 +76,7 @@ class Dirt:
         """A phone number as somebody typed it. `subscriber`: the national number without trunk prefix."""
         facts = COUNTRIES[country]
         area, rest = subscriber[: len(facts.phone_area)], subscriber[len(facts.phone_area) :]
-        match self.pick(
-            "phone_missing", "phone_placeholder", "phone_national", "phone_spaced", "phone_00_prefix"
-        ):
+        match self.pick("phone_missing", "phone_placeholder", "phone_national", "phone_spaced", "phone_00_prefix"):
             case "phone_missing":
                 return None
             case "phone_placeholder":

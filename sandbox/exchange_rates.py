@@ -76,11 +76,7 @@ def serve(clock: Callable[[], date], seed: int) -> Server:
         found = {}
         for day, quotes in known.items():
             if first <= day <= last and base in (against := {"EUR": 1.0, **quotes}):
-                wanted = {
-                    c: r
-                    for c, r in sorted(against.items())
-                    if c != base and (symbols == [""] or c in symbols)
-                }
+                wanted = {c: r for c, r in sorted(against.items()) if c != base and (symbols == [""] or c in symbols)}
                 if base != "EUR":
                     wanted = {code: _rounded(rate / against[base]) for code, rate in wanted.items()}
                 if wanted:
@@ -97,9 +93,7 @@ def serve(clock: Callable[[], date], seed: int) -> Server:
             return NOT_FOUND
         head = {"amount": 1.0, "base": (query.get("from") or query.get("base") or "EUR").upper()}
         if is_range:
-            return Response.json(
-                200, head | {"start_date": min(found), "end_date": max(found), "rates": found}
-            )
+            return Response.json(200, head | {"start_date": min(found), "end_date": max(found), "rates": found})
         return Response.json(200, head | {"date": max(found), "rates": found[max(found)]})
 
     a_date = r"(\d{4}-\d{2}-\d{2})"

