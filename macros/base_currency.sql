@@ -1,0 +1,16 @@
+{#
+    The rate from a currency to the base currency, in a model that left joins int_exchange_rates__daily under the
+    name `exchange_rates`. The base currency needs no published rate. Null where none is known.
+#}
+{% macro rate_to_base(currency_code, exchange_rates) -%}
+    case
+        when {{ currency_code }} = '{{ var("base_currency") }}'
+        then cast(1 as decimal(20, 12))
+        else {{ exchange_rates }}.rate_to_base
+    end
+{%- endmacro %}
+
+{# An amount in the base currency, exact to its last digit; null where the rate is null. #}
+{% macro in_base_currency(amount, rate) -%}
+    cast(cast({{ amount }} as decimal(18, 4)) * {{ rate }} as decimal(18, 4))
+{%- endmacro %}
