@@ -12,7 +12,7 @@
                 *,
                 row_number() over (
                     partition by base_currency_code, currency_code, rate_date
-                    order by rate_age_days
+                    order by rate_age_days nulls last
                 ) as recency
             from
                 (

@@ -36,7 +36,8 @@
             select
                 *,
                 row_number() over (
-                    partition by _key order by _observed_at, _row_hash
+                    partition by _key
+                    order by _observed_at nulls last, _row_hash nulls last
                 ) as _recency
             from {{ relation }}
         ) as sightings

@@ -19,7 +19,9 @@
                 _observed_at,
                 lag(_mark = 'gone', 1, false) over (
                     partition by _key
-                    order by _observed_at, case when _mark = 'gone' then 0 else 1 end
+                    order by
+                        _observed_at nulls last,
+                        case when _mark = 'gone' then 0 else 1 end nulls last
                 ) as _was_gone
             from
                 (
@@ -51,7 +53,7 @@
                 *,
                 row_number() over (
                     partition by _key, _changed_at
-                    order by _is_gone, {{ newest_version_first() }}
+                    order by _is_gone nulls last, {{ newest_version_first() }}
                 ) as _recency
             from changes
         ),
@@ -61,7 +63,7 @@
                 *,
                 max(_version) over (
                     partition by _key
-                    order by _changed_at
+                    order by _changed_at nulls last
                     rows between unbounded preceding and 1 preceding
                 ) as _newest_version_before
             from moments
@@ -71,10 +73,10 @@
             select
                 *,
                 lag(_is_gone) over (
-                    partition by _key order by _changed_at
+                    partition by _key order by _changed_at nulls last
                 ) as _is_gone_before,
                 lag(_row_hash) over (
-                    partition by _key order by _changed_at
+                    partition by _key order by _changed_at nulls last
                 ) as _row_hash_before
             from valid_moments
             where

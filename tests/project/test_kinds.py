@@ -8,7 +8,9 @@ import jinja2
 import pytest
 
 MACROS = Path(__file__).parents[2] / "macros"
-COLUMNS = "_key varchar, _version int, _row_hash varchar, _mark varchar, _scope varchar, _scope_rows int, _observed_at int"
+COLUMNS = (
+    "_key varchar, _version int, _row_hash varchar, _mark varchar, _scope varchar, _scope_rows int, _observed_at int"
+)
 KINDS = ["current_state", "current_event", "current_snapshot", "current_log", "state_versions"]
 
 
@@ -137,7 +139,9 @@ def some_rows(chance):
             kind = chance.choice(["row", "row", "row", "gone", "back"])
             version = observed_at + chance.randint(-6, 4)
             rows.append(
-                sighting(key, version, observed_at, f"{key}{version}") if kind == "row" else mark(key, kind, observed_at)
+                sighting(key, version, observed_at, f"{key}{version}")
+                if kind == "row"
+                else mark(key, kind, observed_at)
             )
     return rows
 

@@ -5,7 +5,7 @@ with
             *,
             row_number() over (
                 partition by system, rejected_id
-                order by observed_at desc, run_id desc, is_replayed
+                order by observed_at desc, run_id desc, is_replayed desc
             ) as recency
         from rejected_rows
     ),

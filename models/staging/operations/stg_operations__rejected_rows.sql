@@ -5,7 +5,7 @@ with
             *,
             row_number() over (
                 partition by system, rejected_id, run_id, is_replayed
-                order by observed_at, _dlt_load_id
+                order by observed_at desc, _dlt_load_id desc
             ) as copy_number
         from rejected_rows
     ),
