@@ -10,7 +10,7 @@ import os
 import secrets
 import shutil
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import date, timedelta
 from pathlib import Path
@@ -43,10 +43,12 @@ def running(
 ) -> Iterator[Options]:
     """Runs `systems` (default: all) on free loopback ports and yields their options; stops them on exit.
 
-    Makes the data first if `root` has none of this scale and seed; a made sandbox keeps its clock. Inside
-    a process that already runs another sandbox, use another root. Raises InUse if a process runs this root.
+    Makes the data first if `root` has none of this scale and seed; a made sandbox keeps its clock. Raises InUse if
+    `root` is running already: several sandboxes at once need a root each.
     """
     wanted = tuple(systems or SYSTEMS)
+    if scale <= 0:
+        raise ValueError(f"the scale is {scale}: give a number above 0, 1 is 2,000 customers")
     if unknown := set(wanted) - set(SYSTEMS):
         raise ValueError(f"the sandbox has no {', '.join(sorted(unknown))}; it has {', '.join(SYSTEMS)}")
     root = Path(root).resolve()
@@ -82,28 +84,34 @@ def clock(root: Path = ROOT) -> date:
 def advance(days: int = 1, root: Path = ROOT) -> date:
     """Moves the clock of a made sandbox on by `days`; its systems may be running. Returns the new clock.
 
-    Killed halfway, it may be repeated: the clock moves last.
+    Killed halfway, it may be called again: the clock moves last, and the rows are made those of the new clock.
     """
     root = Path(root).resolve()
     state = _state(root)
-    until = date.fromisoformat(state["clock"]) + timedelta(days=days)
-    company = Company(state["seed"], state["scale"]).run(until - timedelta(days=days))
-    before = tables(company)
-    with ExitStack() as stack:
-        database = Database(root / "postgres")
-        if database.port is None:
-            stack.callback(database.stop)
-            database.start()
-        _write(root, company.run(until), state, lambda: database.apply(before, tables(company)))
-    return until
+    if days < 1:
+        raise ValueError("the clock moves forward only: give a number of days from 1")
+    company = Company(state["seed"], state["scale"]).run(date.fromisoformat(state["clock"]) + timedelta(days=days))
+    database = Database(root / "postgres")
+    was_running = database.port is not None
+    database.start()
+    try:
+        _write(root, company, state, database)
+    finally:
+        if not was_running:
+            database.stop()
+    return company.today
 
 
 def reset(root: Path = ROOT) -> None:
-    """Stops what a killed process left running and deletes the sandbox's own files, nothing else in `root`."""
+    """Deletes the sandbox's own files, nothing else in `root`. Raises InUse if a process runs it."""
     root = Path(root).resolve()
+    with _held(root):
+        _wipe(root)
+
+
+def _wipe(root: Path) -> None:
     (root / "sandbox.json").unlink(missing_ok=True)
-    if (root / "postgres").exists():
-        Database(root / "postgres").stop()
+    Database(root / "postgres").stop()  # a killed process may have left it running
     for folder in ("postgres", "partner_files", "truth"):
         shutil.rmtree(root / folder, ignore_errors=True)
 
@@ -121,19 +129,19 @@ def _prepare(root: Path, scale: float, seed: int, stack: ExitStack) -> dict:
         state = _state(root)
         if (state["scale"], state["seed"]) == (scale, seed):
             return state
-    reset(root)
+    _wipe(root)
     state = {"seed": seed, "scale": scale, "password": secrets.token_urlsafe(12)}
     database = Database(root / "postgres")
     stack.callback(database.stop)
     database.start()
     database.create(state["password"])
-    company = Company(seed, scale).run(CLOCK)
-    _write(root, company, state, lambda: database.apply({}, tables(company)))
+    _write(root, Company(seed, scale).run(CLOCK), state, database)
     return state
 
 
-def _write(root: Path, company: Company, state: dict, apply: Callable[[], None]) -> None:
-    apply()
+def _write(root: Path, company: Company, state: dict, database: Database) -> None:
+    """Gives every system the company as it is now; the state with the clock comes last, in one stroke."""
+    database.apply(tables(company))
     partner_files.write(company, root / "partner_files")
     truth.write(company, root / "truth")
     state["clock"] = str(company.today)
@@ -151,7 +159,7 @@ def _held(root: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise InUse(f"the sandbox in {root} runs in another process: stop it, or use another root") from None
+            raise InUse(f"the sandbox in {root} is running already: stop it, or use another root") from None
         yield
 
 

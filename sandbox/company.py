@@ -39,7 +39,7 @@ class Company(Orders):
         self.partner_lines: list[PartnerLine] = []
         self.partner_person_of: dict[tuple[str, str], Person] = {}  # by reseller and order number
         self._fill_catalogue()
-        for number in range(round(FOUNDING_CUSTOMERS * scale)):  # they moved over from an older shop
+        for number in range(max(10, round(FOUNDING_CUSTOMERS * scale))):  # they moved over from an older shop
             self._welcome(3600 + number)
 
     def run(self, until: date) -> "Company":
@@ -101,10 +101,8 @@ class Company(Orders):
     def _partner_line(self, number: str, line_number: int, customer: Row, facts: Country) -> Row:
         digits = DECIMALS.get(facts.currency, 2)
         product = self.rng.choice([p for p in self.shop["products"].values() if p["category"] != "spare parts"])
-        quantity, price = (
-            self.rng.randint(1, 6),
-            round(self._price(product, facts.currency) * Decimal("1.05"), digits),
-        )
+        quantity = self.rng.randint(1, 6)
+        price = round(self._price(product, facts.currency) * Decimal("1.05"), digits)
         shipping = round(Decimal("6.50") * Decimal(PRICE_BOOK[facts.currency]), digits)
         return {
             "order_number": number, "line_number": line_number, **customer,

@@ -31,10 +31,8 @@ CURRENCIES = {  # code: name and the rate at which its walk begins
 
 def rates(seed: int, until: date) -> dict[date, dict[str, float]]:
     """Rates against the euro of every working day before `until`: a random walk, the same for the same seed."""
-    rng, walk = (
-        random.Random(f"exchange_rates {seed}"),
-        {code: start for code, (_, start) in CURRENCIES.items()},
-    )
+    rng = random.Random(f"exchange_rates {seed}")
+    walk = {code: start for code, (_, start) in CURRENCIES.items()}
     table, day = {}, FIRST_DAY
     while day < until:
         if day.weekday() < 5 and not (HOLIDAYS | EASTER) & {str(day), str(day)[5:]}:

@@ -8,7 +8,7 @@ import json
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import formatdate
 from threading import Lock
 from typing import Any, NamedTuple
@@ -47,8 +47,7 @@ def _refuse(response: Response, status: int, retry_after: float | None = None, a
 
 
 def _cut(response: Response) -> Response:
-    response.sent = len(response.body) // 2
-    return response
+    return replace(response, sent=len(response.body) // 2)
 
 
 def _html(response: Response) -> Response:

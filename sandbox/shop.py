@@ -110,16 +110,20 @@ class Database:
         with self.connect() as connection:
             connection.execute(_schema())
 
-    def apply(self, before: Tables, after: Tables) -> None:
-        """Brings the rows from `before` to `after` in one transaction: new, changed and deleted ones."""
+    def apply(self, rows: Tables) -> None:
+        """Makes the shop's rows these, in one transaction: inserts, updates and deletes what is not so yet."""
         with self.connect() as connection:
-            for table, rows in after.items():
-                old = before.get(table, {})
-                _upsert(connection, table, [row for key, row in rows.items() if old.get(key) != row])
+            old = {
+                table: {row[0]: row for row in connection.execute(f"select * from {table}").fetchall()}
+                for table in KEYS
+            }
+            for table in KEYS:
+                changed = [row for key, row in rows[table].items() if old[table].get(key) != row]
+                if changed:
+                    _upsert(connection, table, changed)
             for table in reversed(KEYS):
-                gone = list(before.get(table, {}).keys() - after[table].keys())
-                if gone:
-                    connection.execute(f"delete from {table} where {KEYS[table]} = any(%s)", [gone])
+                gone = list(old[table].keys() - rows[table].keys())
+                connection.execute(f"delete from {table} where {KEYS[table]} = any(%s)", [gone])
 
 
 def _schema() -> str:
@@ -133,8 +137,6 @@ def _schema() -> str:
 
 
 def _upsert(connection: psycopg.Connection, table: str, rows: list[tuple]) -> None:
-    if not rows:
-        return
     with connection.cursor() as cursor:
         cursor.execute(f"create temporary table new_rows on commit drop as select * from {table} limit 0")
         with cursor.copy("copy new_rows from stdin") as copy:
