@@ -90,6 +90,7 @@ def run_command(parsed: argparse.Namespace) -> int:
 
         with pipeline.opened(select([])) as warehouse, display:
             errors = pipeline.run(warehouse, systems, run_for, streams)
+            errors |= pipeline.enrich(warehouse, Run(run_id=run_id))
             ledger = warehouse.query(
                 "select distinct on (system, stream) * from raw_operations.load_ledger where run_id = ?",
                 [run_id],

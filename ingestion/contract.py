@@ -56,16 +56,18 @@ class Field:
     nullable: bool = False
     key: bool = False
     version: bool = False
+    enrich: str = ""
+    """Method of `ingestion.enrichments` that is run over its values."""
     source: str = ""
     """Name of the source's column or JSON member, where it is not `name`."""
 
 
-def field(description: str, *, key: bool = False, version: bool = False, source: str = "") -> Any:
+def field(description: str, *, key: bool = False, version: bool = False, enrich: str = "", source: str = "") -> Any:
     """Declares a field of a `@contract` class; its name, type and nullability come from the annotation.
 
     `key` fields together identify a row; the `version` field (a time or a sequence) grows with each change.
     """
-    return Field(description, key=key, version=version, source=source)
+    return Field(description, key=key, version=version, enrich=enrich, source=source)
 
 
 @dataclasses.dataclass(frozen=True)

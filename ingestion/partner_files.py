@@ -24,7 +24,7 @@ class OrderLines:
     order_number: str = field("The reseller's own number of the order.", key=True)
     line_number: int = field("Number of the line within the order.", key=True)
     ordered_on: date = field("Day of the order, in the reseller's time zone.")
-    customer_email: str | None = field("E-mail address of the buyer.")
+    customer_email: str | None = field("E-mail address of the buyer.", enrich="email_domain")
     customer_name: str | None = field("Name of the buyer.")
     country: str | None = field("Country of the buyer: a code or a name.")
     sku: str = field("Our stock keeping unit.")

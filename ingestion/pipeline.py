@@ -11,6 +11,7 @@ from typing import Any
 import dlt
 import duckdb
 
+from ingestion import enrichments
 from ingestion.errors import ConfigurationError, explain
 from ingestion.ledger import LEDGER, REJECTED_ROWS
 from ingestion.stream import Run, Stream
@@ -49,8 +50,10 @@ class Warehouse:
         except (duckdb.Error, OSError) as error:
             raise ConfigurationError(self._cannot_open(error)) from error
         self.connection.execute("set timezone = 'UTC'")
-        for system in systems:
-            self._create_raw(system)
+        self.systems = list(systems)
+        for system in self.systems:
+            self._create_raw(system.name, system.streams)
+        self._create_raw(enrichments.NAME, [enrichments.STREAM])
         self._create_operations()
 
     def _cannot_open(self, error: Exception) -> str:
@@ -60,11 +63,11 @@ class Warehouse:
             return f"{self.path} is open in another process: {holder}. Close it there and run again"
         return f"can't open {self.path}: {text}"
 
-    def _create_raw(self, system: System) -> None:
+    def _create_raw(self, system: str, streams: list[Stream]) -> None:
         """Makes what is missing of a system's raw tables, so that all models build whatever has been loaded."""
-        dataset = raw_dataset(system.name)
+        dataset = raw_dataset(system)
         existing = self._columns(dataset)
-        tables = {stream.name: stream.columns for stream in system.streams}
+        tables = {stream.name: stream.columns for stream in streams}
         self.connection.execute(f"create schema if not exists {dataset}")
         for table, columns in {**tables, "load_ledger": LEDGER, "rejected_rows": REJECTED_ROWS}.items():
             if table not in existing:
@@ -109,15 +112,15 @@ class Warehouse:
         """The rows of a query, as dicts."""
         return self.connection.cursor().execute(sql, parameters).to_arrow_table().to_pylist()
 
-    def load(self, system: System, make_source: Callable[[], Any]) -> None:
+    def load(self, system: str, make_source: Callable[[], Any]) -> None:
         """Extracts a dlt source and loads it; what an interrupted run left is loaded first, as it was read."""
         pipeline = dlt.pipeline(
-            pipeline_name=system.name,
+            pipeline_name=system,
             destination=dlt.destinations.duckdb(self.connection),
-            dataset_name=raw_dataset(system.name),
+            dataset_name=raw_dataset(system),
             pipelines_dir=str(self.path.with_suffix(".dlt")),
         )
-        if "_dlt_loads" not in self._columns(raw_dataset(system.name)):
+        if "_dlt_loads" not in self._columns(raw_dataset(system)):
             # A new warehouse: what dlt still knows of an old one (cursors, packages) would leave rows out.
             pipeline = pipeline.drop()
         self._load_pending(pipeline)
@@ -166,7 +169,7 @@ def run(
         run = run_for(system)
         try:
             with run.cleanup:
-                warehouse.load(system, lambda: system.source(run=run).with_resources(*names))
+                warehouse.load(system.name, lambda: system.source(run=run).with_resources(*names))
         except Exception as error:  # one system's failure must not stop the others
             return explain(error)
         return None
@@ -174,3 +177,15 @@ def run(
     with ThreadPoolExecutor(max_workers=max(len(systems), 1)) as pool:
         outcomes = zip(systems, pool.map(load, systems), strict=True)
         return {system.name: error for system, error in outcomes if error}
+
+
+def enrich(warehouse: Warehouse, run: Run) -> dict[str, str]:
+    """Runs the methods of `enrichments` over inputs that are new; returns the error, as `run` does."""
+    query = enrichments.new_inputs_query(warehouse.systems)
+    inputs = warehouse.query(query) if query else []
+    try:
+        if inputs:
+            warehouse.load(enrichments.NAME, lambda: enrichments.enrichments(inputs, run=run))
+    except Exception as error:
+        return {enrichments.NAME: explain(error)}
+    return {}

@@ -62,5 +62,5 @@ def replay(warehouse: Warehouse, system: System) -> dict[str, tuple[int, int]]:
             yield dlt.resource(read, name=f"replay_{name}", table_name=name)(stream, rows)
 
     if waiting:
-        warehouse.load(system, replays)
+        warehouse.load(system.name, replays)
     return outcome

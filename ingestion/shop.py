@@ -15,7 +15,7 @@ class Customers:
     """One account of the web shop. A person may have several."""
 
     customer_id: int = field("Number of the account, assigned by the shop.", key=True)
-    email: str | None = field("E-mail address as typed at sign-up.")
+    email: str | None = field("E-mail address as typed at sign-up.", enrich="email_domain")
     first_name: str | None = field("First name as typed.")
     last_name: str | None = field("Last name as typed.")
     phone: str | None = field("Phone number as typed, in any format.")
