@@ -1,0 +1,34 @@
+-- The open intervals are the present customers as they are, of every system that
+-- keeps versions.
+{% set columns = "customer_id, email, phone, first_name, last_name, company_name, country_code, is_business, has_marketing_consent, created_at" %}
+with
+    expected_cte as (
+        select {{ columns }}
+        from {{ ref("dim_customers") }}
+        where
+            source_system
+            in (select source_system from {{ ref("dim_customers_history") }})
+    ),
+    actual_cte as (
+        select {{ columns }} from {{ ref("dim_customers_history") }} where is_current
+    ),
+    missing_cte as (
+        select *
+        from expected_cte
+        except
+        select *
+        from actual_cte
+    ),
+    unexpected_cte as (
+        select *
+        from actual_cte
+        except
+        select *
+        from expected_cte
+    )
+
+select 'missing' as problem, missing_cte.*
+from missing_cte
+union all
+select 'unexpected' as problem, unexpected_cte.*
+from unexpected_cte
