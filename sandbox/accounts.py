@@ -3,9 +3,12 @@
 from collections import defaultdict
 from datetime import datetime
 from decimal import Decimal
+from itertools import accumulate
 
 from sandbox.simulation import Person, Row, Simulation
 from sandbox.vocabulary import COFFEES, COUNTRIES, DECIMALS, GOODS, MAIL_DOMAINS, PACKS, PRICE_BOOK
+
+POPULARITY = {"coffee": 10, "machines": 0.5, "grinders": 1, "accessories": 4, "spare parts": 1.5}
 
 
 class Accounts(Simulation):
@@ -28,9 +31,11 @@ class Accounts(Simulation):
             cost = None if self.dirt.pick("cost_missing") else round(price * Decimal("0.55"), 2)
             self._add("products", sku=sku, product_name=name, category=category, currency="EUR", list_price=price,
                       unit_cost=cost, weight_grams=weight, is_active=True, created_at=at, updated_at=at)  # fmt: skip
+        self._products = list(self.shop["products"].values())
+        self._popularity = list(accumulate(POPULARITY[product["category"]] for product in self._products))
 
     def _change_product(self) -> None:
-        product = self.rng.choice(list(self.shop["products"].values()))
+        product = self.rng.choice(self._products)
         factor = Decimal(self.rng.choice(["0.95", "1.03", "1.06", "1.10"]))
         changes = {"unit_cost": product["unit_cost"] and round(product["unit_cost"] * factor, 2)}
         if product["unit_cost"] is None or self.rng.random() < 0.5:

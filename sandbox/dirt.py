@@ -3,6 +3,7 @@
 import random
 import unicodedata
 from collections import Counter
+from collections.abc import Callable
 
 from sandbox.vocabulary import COUNTRIES
 
@@ -61,64 +62,53 @@ class Dirt:
                 return defect
         return None
 
+    def _write(self, value: str, **ways: Callable[[], str | None]) -> str | None:
+        """The value as it is, or in the way of the defect that hits it."""
+        defect = self.pick(*ways)
+        return ways[defect]() if defect else value
+
     def email(self, email: str) -> str | None:
         """An e-mail address as somebody typed it."""
-        match self.pick("email_missing", "email_upper_case", "email_spaces"):
-            case "email_missing":
-                return None
-            case "email_upper_case":
-                return email.upper()
-            case "email_spaces":
-                return f" {email} "
-        return email
+        return self._write(
+            email,
+            email_missing=lambda: None,
+            email_upper_case=email.upper,
+            email_spaces=lambda: f" {email} ",
+        )
 
     def phone(self, country: str, subscriber: str) -> str | None:
         """A phone number as somebody typed it. `subscriber`: the national number without trunk prefix."""
-        facts = COUNTRIES[country]
-        area, rest = subscriber[: len(facts.phone_area)], subscriber[len(facts.phone_area) :]
-        match self.pick("phone_missing", "phone_placeholder", "phone_national", "phone_spaced", "phone_00_prefix"):
-            case "phone_missing":
-                return None
-            case "phone_placeholder":
-                return self.rng.choice(PLACEHOLDERS)
-            case "phone_national":
-                return f"{facts.trunk}{area} {rest}"
-            case "phone_spaced":
-                return self.rng.choice(["+{} {} {} {}", "+{} ({}) {}-{}"]).format(
-                    facts.dial_code, area, rest[:3], rest[3:]
-                )
-            case "phone_00_prefix":
-                return f"00{facts.dial_code}{subscriber}"
-        return f"+{facts.dial_code}{subscriber}"
+        code, trunk, area = COUNTRIES[country].dial_code, COUNTRIES[country].trunk, COUNTRIES[country].phone_area
+        rest = subscriber[len(area) :]
+        spaced = [f"+{code} {area} {rest[:3]} {rest[3:]}", f"+{code} ({area}) {rest[:3]}-{rest[3:]}"]
+        return self._write(
+            f"+{code}{subscriber}",
+            phone_missing=lambda: None,
+            phone_placeholder=lambda: self.rng.choice(PLACEHOLDERS),
+            phone_national=lambda: f"{trunk}{area} {rest}",
+            phone_spaced=lambda: self.rng.choice(spaced),
+            phone_00_prefix=lambda: f"00{code}{subscriber}",
+        )
 
-    def country(self, country: str) -> str:
+    def country(self, country: str) -> str | None:
         """A country as it was picked from one form or another."""
-        match self.pick("country_name", "country_alpha3", "country_lower_case"):
-            case "country_name":
-                return COUNTRIES[country].name
-            case "country_alpha3":
-                return COUNTRIES[country].alpha3
-            case "country_lower_case":
-                return country.lower()
-        return country
+        return self._write(
+            country,
+            country_name=lambda: COUNTRIES[country].name,
+            country_alpha3=lambda: COUNTRIES[country].alpha3,
+            country_lower_case=country.lower,
+        )
 
-    def name(self, name: str) -> str:
+    def name(self, name: str) -> str | None:
         """A name as somebody typed it."""
+        ways = {"name_spaces": lambda: f"  {name.replace(' ', '  ')} "}
         decomposed = unicodedata.normalize("NFD", name)
-        defects = ["name_spaces"]
-        defects += ["name_decomposed"] if decomposed != name else []
-        defects += ["name_case"] if name.upper() != name.lower() else []
-        match self.pick(*defects):
-            case "name_spaces":
-                return f"  {name.replace(' ', '  ')} "
-            case "name_decomposed":
-                return decomposed
-            case "name_case":
-                return self.rng.choice([name.upper(), name.lower()])
-        return name
+        if decomposed != name:
+            ways["name_decomposed"] = lambda: decomposed
+        if name.upper() != name.lower():
+            ways["name_case"] = lambda: self.rng.choice([name.upper(), name.lower()])
+        return self._write(name, **ways)
 
-    def currency(self, currency: str) -> str:
+    def currency(self, currency: str) -> str | None:
         """A currency code as a system spells it."""
-        if self.pick("currency_lower_case"):
-            return self.rng.choice([currency.lower(), f"{currency} "])
-        return currency
+        return self._write(currency, currency_lower_case=lambda: self.rng.choice([currency.lower(), f"{currency} "]))

@@ -8,6 +8,7 @@ that does not exist or a base that is its own only symbol a 422.
 import random
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from functools import cache, partial
 
 from sandbox.misbehave import Response
 from sandbox.server import Server
@@ -52,13 +53,7 @@ def _rounded(rate: float) -> float:
 
 def serve(clock: Callable[[], date], seed: int) -> Server:
     """Starts the service; its rates end before the day that `clock` gives at each request."""
-    cached: dict[date, dict[date, dict[str, float]]] = {}
-
-    def table() -> dict[date, dict[str, float]]:
-        until = clock()
-        if until not in cached:
-            cached[until] = rates(seed, until)
-        return cached[until]
+    table = cache(partial(rates, seed))
 
     def days(query: dict[str, str], first: date, last: date) -> dict[str, dict[str, float]]:
         """The rates asked for, by day: from the last working day on or before `first`."""
@@ -66,10 +61,9 @@ def serve(clock: Callable[[], date], seed: int) -> Server:
         symbols = (query.get("to") or query.get("symbols") or "").upper().split(",")
         if symbols == [base]:
             raise ValueError("bad currency pair")
-        known = table()
-        today = max(clock(), datetime.now(UTC).date())
-        if first > today:
+        if first > max(clock(), datetime.now(UTC).date()):
             return {}
+        known = table(clock())
         first = max((day for day in known if day <= first), default=first)
         found = {}
         for day, quotes in known.items():
@@ -86,7 +80,7 @@ def serve(clock: Callable[[], date], seed: int) -> Server:
             begin, end = date.fromisoformat(first), date.fromisoformat(last) if last else date.max
             found = days(query, begin, end if is_range else begin)
         except ValueError as error:
-            return Response.json(422, {"message": str(error) if "pair" in str(error) else "invalid date"})
+            return Response.json(422, {"message": str(error)})
         if not found:
             return NOT_FOUND
         head = {"amount": 1.0, "base": (query.get("from") or query.get("base") or "EUR").upper()}

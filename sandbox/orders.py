@@ -12,8 +12,6 @@ from sandbox.accounts import Accounts
 from sandbox.simulation import FIRST_DAY, Row
 from sandbox.vocabulary import COUNTRIES, DECIMALS, PRICE_BOOK, REFUND_REASONS
 
-POPULARITY = {"coffee": 10, "machines": 0.5, "grinders": 1, "accessories": 4, "spare parts": 1.5}
-
 
 class Orders(Accounts):
     """Orders with their items, payments and refunds; subscriptions that order by themselves."""
@@ -36,12 +34,8 @@ class Orders(Accounts):
                 at = max(at, self.shop["customers"][customer_id]["created_at"] + timedelta(minutes=1))
         country = self.person_of[customer_id].country if customer_id else self.rng.choice(list(COUNTRIES))
         is_business = customer_id is not None and self.shop["customers"][customer_id]["is_business"]
-        products = list(self.shop["products"].values())
-        chosen = self.rng.choices(
-            products,
-            [POPULARITY[product["category"]] for product in products],
-            k=self.rng.choices([1, 2, 3, 4, 5], [25, 28, 22, 15, 10])[0],
-        )
+        size = self.rng.choices([1, 2, 3, 4, 5], [25, 28, 22, 15, 10])[0]
+        chosen = self.rng.choices(self._products, cum_weights=self._popularity, k=size)
         percent = self.rng.choice([10, 15, 20]) if self.rng.random() < 0.12 else 0
         lines = []
         for product in {product["product_id"]: product for product in chosen}.values():

@@ -119,8 +119,10 @@ class Database:
             }
             for table in KEYS:
                 changed = [row for key, row in rows[table].items() if old[table].get(key) != row]
-                if changed:
+                if old[table]:
                     _upsert(connection, table, changed)
+                else:
+                    _copy(connection.cursor(), table, changed)
             for table in reversed(KEYS):
                 gone = list(old[table].keys() - rows[table].keys())
                 connection.execute(f"delete from {table} where {KEYS[table]} = any(%s)", [gone])
@@ -139,14 +141,18 @@ def _schema() -> str:
 def _upsert(connection: psycopg.Connection, table: str, rows: list[tuple]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"create temporary table new_rows on commit drop as select * from {table} limit 0")
-        with cursor.copy("copy new_rows from stdin") as copy:
-            for row in rows:
-                copy.write_row(row)
+        _copy(cursor, "new_rows", rows)
         columns = [column.name for column in cursor.execute("select * from new_rows limit 0").description]
         updates = ", ".join(f"{column} = excluded.{column}" for column in columns[1:])
         key = KEYS[table]
         cursor.execute(f"insert into {table} select * from new_rows on conflict ({key}) do update set {updates}")
         cursor.execute("drop table new_rows")
+
+
+def _copy(cursor: psycopg.Cursor, table: str, rows: list[tuple]) -> None:
+    with cursor.copy(f"copy {table} from stdin") as copy:
+        for row in rows:
+            copy.write_row(row)
 
 
 def tables(company: Company) -> Tables:

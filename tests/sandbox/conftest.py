@@ -1,6 +1,9 @@
 """One small sandbox for the tests that only read; tests that change something make their own."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -17,8 +20,22 @@ def company() -> Company:
 
 
 @pytest.fixture(scope="session")
-def root(tmp_path_factory) -> Path:
-    return tmp_path_factory.mktemp("sandbox")
+def root():
+    with new_folder() as folder:
+        yield folder
+
+
+@pytest.fixture
+def new_root():
+    with new_folder() as folder:
+        yield folder
+
+
+@contextmanager
+def new_folder() -> Iterator[Path]:
+    """Not pytest's tmp_path: as root, PostgreSQL runs as another user, whom a second pytest would lock out of it."""
+    with TemporaryDirectory(prefix="sandbox-") as folder:
+        yield Path(folder).resolve()
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +43,12 @@ def options(root):
     """A small sandbox that runs for the whole session."""
     with sandbox.running(root=root, scale=SCALE, seed=1) as options:
         yield options
+
+
+@pytest.fixture(scope="session")
+def made():
+    """A root whose data is made; nothing runs in it."""
+    with new_folder() as folder:
+        with sandbox.running(["shop"], root=folder, scale=SCALE):
+            pass
+        yield folder

@@ -20,14 +20,6 @@ from sandbox.simulation import KEYS
 SCALE = 0.02
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """A root whose data is made; nothing runs in it."""
-    root = tmp_path_factory.mktemp("made")
-    with sandbox.running(["shop"], root=root, scale=SCALE):
-        return root
-
-
 def count(options, table="orders"):
     with psycopg.connect(options["SOURCES__SHOP__CREDENTIALS"]) as connection:
         return connection.execute(f"select count(*) from {table}").fetchone()[0]
@@ -100,48 +92,49 @@ def test_the_shop_is_a_proper_database(options):
         ).fetchone() == (0,)
         assert connection.execute(
             "select count(*) from pg_attribute join pg_class on attrelid = pg_class.oid"
-            " where relkind = 'r' and attnum > 0 and relnamespace = 'public'::regnamespace and col_description(attrelid, attnum) is null"
+            " where relkind = 'r' and attnum > 0 and relnamespace = 'public'::regnamespace"
+            " and col_description(attrelid, attnum) is null"
         ).fetchone() == (0,)
         indexed = connection.execute("select tablename from pg_indexes where indexdef like '%(updated_at)'").fetchall()
         assert {table for (table,) in indexed} == set(KEYS)
         assert connection.execute("select count(*) from pg_constraint where contype = 'f'").fetchone()[0] >= 10
 
 
-def test_advance_while_it_runs_changes_database_files_rates_and_truth(tmp_path):
-    with sandbox.running(root=tmp_path, scale=SCALE) as options:
+def test_advance_while_it_runs_changes_database_files_rates_and_truth(new_root):
+    with sandbox.running(root=new_root, scale=SCALE) as options:
         folder = Path(options["SOURCES__PARTNER_FILES__FOLDER"])
         orders, files = count(options), {path: path.read_bytes() for path in folder.glob("*/*.csv")}
-        assert sandbox.advance(45, tmp_path) == date(2026, 11, 15) == sandbox.clock(tmp_path)
+        assert sandbox.advance(45, new_root) == date(2026, 11, 15) == sandbox.clock(new_root)
         assert count(options) > orders
-        for table, rows in truth(tmp_path, "tables.json").items():
+        for table, rows in truth(new_root, "tables.json").items():
             assert count(options, table) == rows
         assert all(path.read_bytes().startswith(before) for path, before in files.items())
         assert len(list(folder.glob("*/*.csv"))) == len(files) + 8
         with urlopen(options["SOURCES__EXCHANGE_RATES__BASE_URL"] + "/latest") as answer:
             assert json.load(answer)["date"] == "2026-11-13"
-    with sandbox.running(["shop"], root=tmp_path, scale=SCALE) as options:
+    with sandbox.running(["shop"], root=new_root, scale=SCALE) as options:
         assert count(options) > orders, "the clock was not kept"
         company = sandbox.Company(1, SCALE).run(date(2026, 11, 15))
-        with Database(tmp_path / "postgres").connect() as connection:
+        with Database(new_root / "postgres").connect() as connection:
             for table, rows in tables(company).items():
                 assert {row[0]: row for row in connection.execute(f"select * from {table}").fetchall()} == rows
 
 
-def test_another_seed_remakes_the_data_and_the_same_keeps_it(tmp_path):
-    with sandbox.running(["shop"], root=tmp_path, scale=SCALE, seed=1) as options:
+def test_another_seed_remakes_the_data_and_the_same_keeps_it(new_root):
+    with sandbox.running(["shop"], root=new_root, scale=SCALE, seed=1) as options:
         password = options["SOURCES__SHOP__CREDENTIALS"].split("@")[0]
     began = time.monotonic()
-    with sandbox.running(["shop"], root=tmp_path, scale=SCALE, seed=1) as options:
+    with sandbox.running(["shop"], root=new_root, scale=SCALE, seed=1) as options:
         assert time.monotonic() - began < 2
         assert options["SOURCES__SHOP__CREDENTIALS"].split("@")[0] == password
-    (tmp_path / "mine.txt").write_text("not the sandbox's")
-    with sandbox.running(["shop"], root=tmp_path, scale=SCALE, seed=2) as options:
+    (new_root / "mine.txt").write_text("not the sandbox's")
+    with sandbox.running(["shop"], root=new_root, scale=SCALE, seed=2) as options:
         assert options["SOURCES__SHOP__CREDENTIALS"].split("@")[0] != password
-    assert (tmp_path / "mine.txt").exists()
+    assert (new_root / "mine.txt").exists()
 
 
-def test_two_roots_run_at_once_and_one_root_only_once(options, root, tmp_path):
-    with sandbox.running(root=tmp_path, scale=SCALE, seed=7) as other:
+def test_two_roots_run_at_once_and_one_root_only_once(options, root, new_root):
+    with sandbox.running(root=new_root, scale=SCALE, seed=7) as other:
         assert other.keys() == options.keys()
         assert all(other[name] != options[name] for name in other)
         assert count(other) and count(options)
@@ -185,9 +178,9 @@ def test_a_stale_pid_file_does_not_matter(made):
         assert count(options)
 
 
-def test_the_command_line_says_what_is_wrong(tmp_path):
+def test_the_command_line_says_what_is_wrong(new_root):
     def run(*arguments):
-        command = [sys.executable, "-m", "sandbox", "--root", str(tmp_path), *arguments]
+        command = [sys.executable, "-m", "sandbox", "--root", str(new_root), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
     advance, start_wrong, help_ = run("advance"), run("start", "crm"), run("--help")
