@@ -19,7 +19,8 @@
                 ) as _last_gone_at,
                 max(
                     case when _mark is null or _mark = 'back' then _observed_at end
-                ) over (partition by _key) as _last_seen_at
+                ) over (partition by _key) as _last_seen_at,
+                count(*) over (partition by _key) as _row_count
             from {{ relation }}
         ) as versions
     where

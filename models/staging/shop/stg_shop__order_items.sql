@@ -1,5 +1,19 @@
+{{
+    config(
+        materialized="incremental",
+        incremental_strategy="append",
+        pre_hook="{{ forget_outdated_rows(source('shop', 'order_items'), 'order_item_id') }}",
+    )
+}}
+
 with
-    order_items as ({{ current_state(source("shop", "order_items")) }}),
+    order_items as (
+        {{
+            current_state(
+                undecided_rows(source("shop", "order_items"), "order_item_id")
+            )
+        }}
+    ),
     final_cte as (
         select
             cast(order_item_id as string) as order_item_id,
@@ -8,6 +22,7 @@ with
             quantity,
             unit_price,
             unit_discount,
+            _row_count as raw_row_count,
             cast(created_at as timestamp) as created_at,
             cast(updated_at as timestamp) as updated_at,
             cast(_observed_at as timestamp) as observed_at,

@@ -1,5 +1,15 @@
+{{
+    config(
+        materialized="incremental",
+        incremental_strategy="append",
+        pre_hook="{{ forget_outdated_rows(source('shop', 'orders'), 'order_id') }}",
+    )
+}}
+
 with
-    orders as ({{ current_state(source("shop", "orders")) }}),
+    orders as (
+        {{ current_state(undecided_rows(source("shop", "orders"), "order_id")) }}
+    ),
     final_cte as (
         select
             cast(order_id as string) as order_id,
@@ -14,6 +24,7 @@ with
             shipping_total,
             tax_total,
             order_total,
+            _row_count as raw_row_count,
             cast(ordered_at as timestamp) as ordered_at,
             cast(updated_at as timestamp) as updated_at,
             cast(_observed_at as timestamp) as observed_at,

@@ -1,0 +1,38 @@
+{#
+    Incremental staging: keys of which raw has got new rows are decided anew, from all of their rows. What is new is
+    told by counting: a row of the model knows how many raw rows of its key it was decided from (`raw_row_count`).
+    A load id would not do, because a load may be half there after a crash and be completed later; and a largest
+    time or load even less, because rows come late. The result equals a full refresh after any sequence of loads.
+
+    A model says forget_outdated_rows(source, key) in its pre_hook and reads current_state(undecided_rows(source,
+    key)); `key` is its column that equals raw's _key, raw_row_count is raw's _row_count.
+#}
+{# Deletes the model's rows whose keys have other raw rows by now; the keys are undecided then. #}
+{% macro forget_outdated_rows(relation, key) %}
+    {% if is_incremental() %}
+        delete from {{ this }}
+        where
+            not exists (
+                select 1
+                from
+                    (
+                        select _key, count(*) as _row_count
+                        from {{ relation }}
+                        group by _key
+                    ) as raw_keys
+                where raw_keys._key = {{ key }} and raw_keys._row_count = raw_row_count
+            )
+    {% endif %}
+{% endmacro %}
+
+{# The raw rows of the keys that the model does not have; all of them where it is not incremental. #}
+{% macro undecided_rows(relation, key) -%}
+    {%- if is_incremental() -%}
+        (
+            select *
+            from {{ relation }}
+            where _key not in (select {{ key }} from {{ this }})
+        )
+    {%- else -%} {{ relation }}
+    {%- endif -%}
+{%- endmacro %}
