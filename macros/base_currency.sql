@@ -10,7 +10,10 @@
     end
 {%- endmacro %}
 
-{# An amount in the base currency, exact to its last digit; null where the rate is null. #}
+{#
+    An amount in the base currency, exact, rounded half up to 4 decimals; null where the rate is null. (Rounding
+    before the cast is much faster in DuckDB than leaving it to the cast.)
+#}
 {% macro in_base_currency(amount, rate) -%}
-    cast(cast({{ amount }} as decimal(18, 4)) * {{ rate }} as decimal(18, 4))
+    cast(round(cast({{ amount }} as decimal(18, 4)) * {{ rate }}, 4) as decimal(18, 4))
 {%- endmacro %}

@@ -29,10 +29,12 @@ with
             product_id,
             currency_code,
             unit_cost,
-            lag(changed_at) over (partition by product_id order by changed_at)
-            is null as is_first,
-            changed_at as valid_from,
-            lead(changed_at) over (
+            case
+                when row_number() over (partition by product_id order by changed_at) = 1
+                then cast('0001-01-01' as timestamp)
+                else changed_at
+            end as valid_from,
+            lead(changed_at, 1, cast('9999-12-31' as timestamp)) over (
                 partition by product_id order by changed_at
             ) as valid_to
         from product_versions
@@ -57,13 +59,8 @@ with
         left join
             costs_cte
             on matched_items_cte.product_id = costs_cte.product_id
-            and (
-                costs_cte.is_first or costs_cte.valid_from <= matched_items_cte.sold_at
-            )
-            and (
-                costs_cte.valid_to is null
-                or costs_cte.valid_to > matched_items_cte.sold_at
-            )
+            and costs_cte.valid_from <= matched_items_cte.sold_at
+            and costs_cte.valid_to > matched_items_cte.sold_at
     )
 
 select *
