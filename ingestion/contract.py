@@ -220,15 +220,19 @@ def _cast(raw: str, target: str, arrow_type: str) -> str:
     """SQL for a value that fits its declared type exactly, else null."""
     if target == "VARCHAR":
         return f"cast({raw} as varchar)"
-    if arrow_type not in ("string", "large_string"):
-        # A cast that would round (1.7 to an integer, 1.239 to two decimals) is refused, not made.
-        return f"case when try_cast({raw} as {target}) = {raw} then try_cast({raw} as {target}) end"
+    cast = f"try_cast({raw} as {target})"
+    if target in ("BIGINT", "DOUBLE") or target.startswith("DECIMAL"):
+        if arrow_type.startswith(("int", "uint", "halffloat", "float", "double", "decimal")):
+            # A cast that would round (1.7 to an integer, 1.239 to two decimals) is refused, not made.
+            return f"case when {cast} = {raw} then {cast} end"
+    elif target != "BOOLEAN" and arrow_type.startswith(("date", "timestamp")):
+        return f"case when {cast} = {raw} and isfinite({cast}) then {cast} end"
     if target.startswith("DECIMAL"):
         scale = int(target.rstrip(")").split(",")[1])
         pattern = rf"[+-]?(\d+(\.\d{{0,{scale}}}0*)?|\.\d{{1,{scale}}}0*)"
     else:
         pattern = _LOOKS_LIKE[target]
-    text = f"trim({raw})"
+    text = f"trim(cast({raw} as varchar))"
     return f"case when regexp_full_match({text}, '{pattern}') then try_cast({text} as {target}) end"
 
 

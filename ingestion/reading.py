@@ -7,6 +7,7 @@ load package as the rows themselves, so that the two cannot disagree.
 
 import json
 import logging
+import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from typing import Any
 import dlt
 import duckdb
 import pyarrow as pa
+from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from ingestion import contract as contracts
 from ingestion.contract import Contract
@@ -27,10 +29,20 @@ log = logging.getLogger("ingestion")
 
 def resources(streams: Iterable[Stream], reader: Reader, run: Run | None) -> Iterator[Any]:
     """One dlt resource per stream; a stream that fails writes so into the ledger and stops no other."""
-    run = run or Run()
+    run, turn = run or Run(), threading.Lock()
     run.cleanup.callback(reader.close)
     for stream in streams:
-        yield dlt.resource(_read_stream, name=stream.name)(stream, reader, run)
+        yield dlt.resource(_in_turn, name=stream.name)(stream, reader, run, turn)
+
+
+def _in_turn(stream: Stream, reader: Reader, run: Run, turn: threading.Lock) -> Iterator[Any]:
+    """dlt asks resources for an item in turns, but a reader has one connection: it reads one stream at a time."""
+    while not turn.acquire(blocking=False):
+        yield None
+    try:
+        yield from _read_stream(stream, reader, run)
+    finally:
+        turn.release()
 
 
 def _read_stream(stream: Stream, reader: Reader, run: Run) -> Iterator[Any]:
@@ -92,8 +104,14 @@ class _Reading:
     def _load_known(self) -> None:
         """What raw holds: per key its current hash and whether it is gone; per snapshot scope its hash."""
         query = _KNOWN_SCOPES if self.is_snapshot else _KNOWN_ROWS
-        known = raw_query(self.stream, query.replace("{cursor}", self.cursor))  # noqa: F841
-        self.db.execute("create table known as from known")
+        query = query.replace("{cursor}", self.cursor)
+        try:
+            known = raw_query(self.stream, query)
+        except DatabaseUndefinedRelation:  # before the first load of a pipeline that is not our command line's
+            with contracts.registered(self.db, nothing=conform(self.stream.columns, pa.table({}))):
+                known = self.db.sql(query.replace("{table}", "nothing")).to_arrow_table()
+        with contracts.registered(self.db, known_rows=known):
+            self.db.execute("create table known as from known_rows")
         self.db.execute("create table seen (_key varchar)")
 
     def _page(self, page: Page) -> Iterator[Any]:
@@ -113,7 +131,7 @@ class _Reading:
             yield conform(self.stream.columns, new, _observed_at=page.observed_at)
         if rejected.num_rows:
             yield rejected_rows(self.stream, self.run, rejected, page.observed_at)
-        for scope in self._emptied_scopes(page, typed.accepted):
+        for scope in [] if rejected.num_rows else self._emptied_scopes(page, typed.accepted):
             mark = pa.table({"_scope": [scope], "_scope_rows": [0], "_mark": ["empty"]})
             yield conform(self.stream.columns, mark, _observed_at=page.observed_at)
         self.run.report(self.stream.name, self.counts["read"])
@@ -150,8 +168,12 @@ class _Reading:
     def _sweep(self, sweep: KeySweep) -> Iterator[Any]:
         """Compares the source's keys and cursors with raw: fetches what differs, marks what is gone or back."""
         fields = tuple(f for f in self.stream.contract.fields if f.key or f.name == self.stream.cursor)
-        swept = contracts.apply(self.db, Contract("", fields), sweep.keys).accepted  # noqa: F841
-        self.db.execute(f"create table held as select _key, cast({self.cursor} as varchar) as _cursor from swept")
+        swept = contracts.apply(self.db, Contract("", fields), sweep.keys)
+        with contracts.registered(self.db, swept=swept.accepted, unfit=swept.rejected):
+            self.db.execute(f"""
+                create table held as select _key, cast({self.cursor} as varchar) as _cursor from swept
+                union all select _key, null from unfit where _key is not null
+            """)
         late = self.db.sql("""
             select _key from held anti join (from known where not is_gone) as known
                 on held._key = known._key and held._cursor is not distinct from known._cursor

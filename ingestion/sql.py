@@ -22,7 +22,8 @@ CHUNK_ROWS = 100_000
 CHUNK_KEYS = 5_000
 OVERLAP = timedelta(minutes=10)
 
-# PostgreSQL types that the scanner hands over without loss; every other one is read as text.
+# PostgreSQL types that the scanner hands over without loss; every other one is read as text (of a numeric, it makes
+# NaN a zero).
 _EXACT_TYPES = {
     *("boolean", "smallint", "integer", "bigint", "real", "double precision", "text", "character varying"),
     *("date", "timestamp without time zone", "timestamp with time zone", "uuid", "json", "jsonb"),
@@ -48,13 +49,15 @@ class Tables:
             where = " and ".join(bounds)
         else:
             # The next bound is the source's own newest cursor: its clock may be behind ours.
-            (window.reached,) = self._rows(f"select max({cursor}) from {self._table(stream)}")[0]
+            finite = f"select {cursor}::timestamptz as moment from {self._table(stream)}"
+            query = f"select max(moment) filter (where isfinite(moment)) from ({finite}) as moments"
+            ((window.reached,),) = self._rows(query)
             where = f"{cursor} >= '{window.since - OVERLAP}' or {cursor} is null" if window.since else "true"
         for rows in self._tables(f"select {columns} from {self._table(stream)} where {where}"):
             yield Page(rows, observed_at)
         if window.since and not window.is_partial:
             keys = ", ".join([*(quote(f.source) for f in stream.contract.key), cursor])
-            for rows in self._tables(f"select {keys} from {self._table(stream)}", chunk=None):
+            for rows in self._tables(f"select {keys} from {self._table(stream)}", whole=True):
                 yield KeySweep(rows, observed_at, lambda late: self._fetch(stream, columns, late, observed_at))
 
     def check(self, stream: Stream) -> str:
@@ -81,7 +84,7 @@ class Tables:
         """Every column, as text where the scanner would lose something. Names that collide in lower case
         (DuckDB's names ignore case) get a number, those of the contract last."""
         found = self._rows(f"""
-            select attname, format_type(atttypid, null) as base_type, format_type(atttypid, atttypmod) as full_type
+            select attname, format_type(atttypid, null)
             from pg_attribute join pg_class on pg_class.oid = attrelid
             join pg_namespace on pg_namespace.oid = relnamespace
             where nspname = {_literal(self.schema)} and relname = {_literal(stream.source)}
@@ -99,14 +102,14 @@ class Tables:
             raise SourceError(
                 f"role {role} may not read {self._table(stream)}: grant select on {self._table(stream)} to {role}"
             )
+        contracts.missing_columns(stream.contract, [name for name, _ in found])
         declared = {f.source for f in stream.contract.fields}
         taken: dict[str, int] = {}
         select = []
-        for name, base_type, full_type in sorted(found, key=lambda column: column[0] not in declared):
+        for name, data_type in sorted(found, key=lambda column: column[0] not in declared):
             number = taken[name.lower()] = taken.get(name.lower(), 0) + 1
             alias = name if number == 1 else f"{name} ({number})"
-            is_exact = base_type in _EXACT_TYPES or (base_type == "numeric" and "(" in full_type)
-            select.append(f"{quote(name)}{'' if is_exact else '::text'} as {quote(alias)}")
+            select.append(f"{quote(name)}{'' if data_type in _EXACT_TYPES else '::text'} as {quote(alias)}")
         return ", ".join(select)
 
     def _table(self, stream: Stream) -> str:
@@ -123,17 +126,17 @@ class Tables:
     def _rows(self, query: str) -> list[tuple]:
         return [tuple(row.values()) for table in self._tables(query) for row in table.to_pylist()]
 
-    def _tables(self, query: str, chunk: int | None = CHUNK_ROWS) -> Iterator[pa.Table]:
-        """The result of a PostgreSQL query as Arrow tables of `chunk` rows; one table where chunk is None."""
+    def _tables(self, query: str, *, whole: bool = False) -> Iterator[pa.Table]:
+        """The result of a PostgreSQL query as Arrow tables of CHUNK_ROWS rows, or as a whole."""
         db = self._snapshot()
         try:
             result = db.execute("from postgres_query('source', ?)", [query])
-            if chunk is None:
+            if whole:
                 yield result.to_arrow_table()
                 return
-            for batch in result.to_arrow_reader(chunk):
+            for batch in result.to_arrow_reader(CHUNK_ROWS):
                 yield pa.Table.from_batches([batch])
-        except duckdb.Error as error:
+        except (duckdb.Error, OSError) as error:  # OSError: from Arrow, when the connection breaks between two batches
             self.close()
             raise SourceError(f"{self._where()}: {_first_lines(error)}") from error
 
@@ -154,7 +157,7 @@ class Tables:
         return self._db
 
     def _where(self) -> str:
-        return scrub(self.credentials.rpartition("@")[2] or "the database")
+        return scrub(self.credentials.rpartition("@")[2].partition("?")[0] or "the database")
 
     def close(self) -> None:
         """Ends the snapshot; the next query begins a new one."""
@@ -163,6 +166,8 @@ class Tables:
                 self._db.execute("rollback")
             self._db.close()
             self._db = None
+
+    __del__ = close  # left to DuckDB, an open transaction on a broken connection ends the process
 
 
 def _extension(name: str) -> str:
