@@ -22,7 +22,8 @@ def parse(values, dialect):
     row["ordered_on"] = datetime.strptime(row["ordered_on"], dialect["date_format"]).date()
     row["quantity"] = int(row["quantity"])
     for field in ("unit_price", "tax_amount", "shipping_amount"):
-        row[field] = Decimal(row[field].replace(dialect["decimal"], "."))
+        whole, *fraction = row[field].split(dialect["decimal"])
+        row[field] = Decimal(".".join([str(int(whole)), *fraction]))
     return row
 
 

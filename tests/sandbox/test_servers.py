@@ -65,7 +65,7 @@ def test_currencies_name_what_is_quoted(server):
     assert currencies.keys() - {"EUR"} == json_of(server, "/v1/latest")["rates"].keys()
 
 
-@pytest.mark.parametrize("path", ["/v1/1998-01-02", "/v1/2099-01-01..", "/v1/latest?base=XXX", "/v1/nothing", "/"])
+@pytest.mark.parametrize("path", ["/v1/1998-01-02", "/v1/2099-01-01..", "/v1/latest?base=XXX", "/v1/latest/more", "/"])
 def test_what_is_not_there_is_a_404_in_json(server, path):
     status, _, body = get(server, path)
     assert (status, json.loads(body)) == (404, {"message": "not found"})
