@@ -157,9 +157,18 @@ def registered(connection: duckdb.DuckDBPyConnection, **tables: pa.Table) -> Ite
 
 def items(objects: Iterable[dict[str, Any]], where: str) -> pa.Table:
     """A page of objects in the form that `apply` takes; their positions are `where` and a number from 1."""
-    texts = [json.dumps(item, default=str, ensure_ascii=False) for item in objects]
+    texts = [_json_text(item) for item in objects]
     positions = [f"{where} {number}" for number in range(1, len(texts) + 1)]
     return pa.table({ITEM: pa.array(texts, pa.string()), "_position": pa.array(positions, pa.string())})
+
+
+def _json_text(item: dict[str, Any]) -> str:
+    """Decimals without exponent, so that no number is refused for its form; half a surrogate pair as ?."""
+
+    def plain(value: Any) -> str:
+        return format(value, "f") if isinstance(value, Decimal) else str(value)
+
+    return json.dumps(item, default=plain, ensure_ascii=False).encode(errors="replace").decode()
 
 
 def apply(connection: duckdb.DuckDBPyConnection, contract: Contract, page: pa.Table) -> Typed:
@@ -239,13 +248,23 @@ def _cast(raw: str, target: str, arrow_type: str) -> str:
 def _unknown_and_original(contract: Contract, present: list[str], json_page: bool) -> tuple[str, str]:
     known = {f.source for f in contract.fields}
     if json_page:
-        # A merge patch with nulls takes the known members away and leaves the rest as it was written.
-        patch = "{" + ",".join(f'"{name}":null' for name in sorted(known)) + "}"
-        unknown = f"nullif(cast(json_merge_patch({ITEM}, '{patch}') as varchar), '{{}}')"
+        unknown = f"nullif({_without(ITEM, [path.split('.') for path in sorted(known)])}, '{{}}')"
         return f"case when json_valid({ITEM}) then {unknown} end", ITEM
     new = [quote(name) for name in present if name not in known]
     unknown = f"cast(to_json(struct_pack({_pack(new)})) as varchar)" if new else "cast(null as varchar)"
     return unknown, f"cast(to_json(struct_pack({_pack(quote(name) for name in present)})) as varchar)"
+
+
+def _without(value: str, paths: list[list[str]]) -> str:
+    """SQL for the text of a JSON object without the members at `paths`; an object that this empties goes too."""
+    names = sorted({path[0] for path in paths})
+    # A merge patch with nulls takes members away and leaves the rest as it was written.
+    parts = [value, f"'{json.dumps(dict.fromkeys(names))}'"]
+    for name in names:
+        if below := [path[1:] for path in paths if path[0] == name and path[1:]]:
+            rest = _without(f"""({value} -> '$."{name}"')""", below)
+            parts.append(f"case when {rest} = '{{}}' then '{{}}' else json_object('{name}', json({rest})) end")
+    return f"cast(json_merge_patch({', '.join(parts)}) as varchar)"
 
 
 def _unknown_names(connection: duckdb.DuckDBPyConnection, column: pa.ChunkedArray) -> set[str]:
