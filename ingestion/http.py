@@ -9,6 +9,7 @@ from typing import Any
 
 import requests
 import tenacity
+from requests import exceptions
 
 from ingestion.errors import SourceError
 
@@ -70,9 +71,9 @@ class Client:
         observed_at = datetime.now(UTC)
         try:
             response = self.session.get(url, params=parameters, timeout=TIMEOUT)
-        except requests.exceptions.InvalidURL as error:
+        except (exceptions.InvalidURL, exceptions.MissingSchema, exceptions.InvalidSchema) as error:
             raise SourceError(f"{url} is not a URL: correct the option base_url") from error
-        except requests.exceptions.RequestException as error:
+        except exceptions.RequestException as error:
             raise _Transient(f"no complete answer ({type(error).__name__})") from error
         if response.status_code == 429 or response.status_code >= 500:
             raise _Transient(f"the server answered {response.status_code} {response.reason}", _retry_after(response))
@@ -80,7 +81,11 @@ class Client:
             refusal = NotFound if response.status_code == 404 else SourceError
             raise refusal(f"{response.url}: {response.status_code} {response.reason}: {response.text[:200]}")
         try:
-            return Answer(json.loads(response.content, parse_float=Decimal), response.request.path_url, observed_at)
+            return Answer(
+                json.loads(response.content, parse_float=Decimal, parse_constant=str),
+                response.request.path_url,
+                observed_at,
+            )
         except ValueError as error:
             kind = response.headers.get("Content-Type", "no content type")
             start = " ".join(response.text[:80].split())
