@@ -52,9 +52,11 @@ class Reader:
         """Yields pages that each hold whole scopes: all currencies of every day in them."""
         if stream.name == "currencies":
             answer = self.client.get("currencies")
+            if self.base not in answer.json:
+                raise SourceError(f"currencies: {self.base} is not in the answer: {str(answer.json)[:200]}")
             yield self._page(answer, ({"currency": c, "currency_name": n} for c, n in answer.json.items()), ["all"])
             return
-        last = (window.until or datetime.now(UTC)).date()
+        last = (window.until - timedelta(microseconds=1) if window.until else datetime.now(UTC)).date()
         first = self.start
         if window.since:
             first = window.since.date() - (timedelta() if window.is_partial else self.REREAD)
@@ -88,8 +90,8 @@ class Reader:
             answer = self.client.get(f"{first}..{last}", base=self.base)
         except NotFound:
             return None
-        if "rates" not in answer.json:
-            raise SourceError(f"{first}..{last}: the answer has no rates: {str(answer.json)[:200]}")
+        if "rates" not in answer.json or answer.json.get("base") != self.base:
+            raise SourceError(f"{first}..{last}: the answer has no rates of {self.base}: {str(answer.json)[:200]}")
         rates = (
             {"base_currency": self.base, "currency": currency, "rate_date": day, "rate": rate}
             for day, rates in answer.json["rates"].items()
