@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from ingestion import contract as contracts
 from ingestion.contract import Money, contract, field, missing_columns, quote
-from ingestion.errors import SourceError
+from ingestion.errors import SourceError, explain
 from ingestion.files import Dialect, fingerprint, read_csv
 from ingestion.reading import resources
 from ingestion.stream import Event, Page, Run, Stream, Window
@@ -61,8 +61,8 @@ class Reader:
                 rows, rejected = read_csv(path, name, dialects[reseller])
                 rows = _translate(rows, dialects[reseller], reseller)
                 missing_columns(stream.contract, rows.column_names)
-            except (SourceError, OSError, LookupError) as error:
-                failures.append(f"{name}: {error}")
+            except Exception as error:  # whatever it is, the other files are read
+                failures.append(f"{name}: {explain(error)}")
                 continue
             yield Page(rows, observed_at, rejected)
             done[name] = mark
@@ -101,7 +101,9 @@ def _translate(rows: pa.Table, dialect: Dialect, reseller: str) -> pa.Table:
             parsed = f"try_strptime({quote(f.name)}, '{dialect.date_format}')"
             expressions[f.name] = f"coalesce(strftime({parsed}, '%Y-%m-%d'), {quote(f.name)})"
         elif f.name in expressions and f.type.startswith("DECIMAL") and dialect.decimal == ",":
-            expressions[f.name] = f"replace(replace({quote(f.name)}, '.', ''), ',', '.')"
+            # Only dots before three digits divide thousands; 12.50 becomes 12,50, which the contract rejects.
+            plain = rf"regexp_replace({quote(f.name)}, '\.(\d{{3}})\b', '\1', 'g')"
+            expressions[f.name] = f"translate({plain}, '.,', ',.')"
     select = ", ".join(f"{expression} as {quote(name)}" for name, expression in expressions.items())
     with contracts.registered(contracts.engine(), rows=rows) as db:
         return db.execute(f"select ? as reseller, {select} from rows", [reseller]).to_arrow_table()
