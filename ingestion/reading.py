@@ -73,6 +73,8 @@ class _Reading:
         self.unknown: set[str] = set()
         self.counts: Counter[str] = Counter()
         self.is_snapshot = isinstance(stream.kind, Snapshot)
+        if self.is_snapshot:
+            self._scope = " || '/' || ".join(f"cast({name} as varchar)" for name in stream.kind.scope) or "'all'"
         self.cursor = contracts.quote(stream.cursor) if stream.cursor else "null"
         self.is_full = window.since is None and not window.is_partial
 
@@ -131,7 +133,7 @@ class _Reading:
             yield conform(self.stream.columns, new, _observed_at=page.observed_at)
         if rejected.num_rows:
             yield rejected_rows(self.stream, self.run, rejected, page.observed_at)
-        for scope in [] if rejected.num_rows else self._emptied_scopes(page, typed.accepted):
+        for scope in self._emptied_scopes(page, typed.accepted, rejected):
             mark = pa.table({"_scope": [scope], "_scope_rows": [0], "_mark": ["empty"]})
             yield conform(self.stream.columns, mark, _observed_at=page.observed_at)
         self.run.report(self.stream.name, self.counts["read"])
@@ -150,20 +152,23 @@ class _Reading:
 
     def _new_scopes(self) -> pa.Table:
         """The accepted rows of every scope that does not read as it did last time."""
-        scope = " || '/' || ".join(f"cast({name} as varchar)" for name in self.stream.kind.scope) or "'all'"
         return self.db.sql(f"""
-            with scoped as (select *, {scope} as _scope from accepted),
+            with scoped as (select *, {self._scope} as _scope from accepted),
             scopes as (select _scope, {_SCOPE_HASH}, count(distinct _key) as _scope_rows from scoped group by 1)
             select scoped.*, scopes._scope_rows
             from scoped join scopes using (_scope) anti join known using (_scope, _scope_hash)
         """).to_arrow_table()
 
-    def _emptied_scopes(self, page: Page, accepted: pa.Table) -> list[str]:
-        """Scopes that were read completely, had rows before, and now have none."""
-        if not self.is_snapshot or accepted.num_rows or not page.scopes:
+    def _emptied_scopes(self, page: Page, accepted: pa.Table, rejected: pa.Table) -> list[str]:
+        """Scopes that were read completely, had rows before, and now have none; a rejected row may be of any."""
+        if not self.is_snapshot or rejected.num_rows or not page.scopes:
             return []
-        known = self.db.sql("select _scope from known where _scope_hash is distinct from 'empty'").fetchall()
-        return [scope for (scope,) in known if scope in page.scopes]
+        with contracts.registered(self.db, accepted=accepted):
+            emptied = self.db.sql(f"""
+                select _scope from known where _scope_hash is distinct from 'empty'
+                except select {self._scope} from accepted
+            """).fetchall()
+        return [scope for (scope,) in emptied if scope in page.scopes]
 
     def _sweep(self, sweep: KeySweep) -> Iterator[Any]:
         """Compares the source's keys and cursors with raw: fetches what differs, marks what is gone or back."""
