@@ -20,7 +20,8 @@ def keep_secret(values: Iterable[str]) -> None:
     for value in values:
         _secrets.add(value)
         if match := re.match(r"[a-z0-9+.-]+://[^/\s]*?:(.+)@[^@/]+(/|$)", value):
-            _secrets.update({match[1], unquote(match[1])})
+            # A password that is not percent-encoded is taken apart, and shown in pieces, by who reads the URL.
+            _secrets.update({match[1], unquote(match[1]), *(p for p in re.split("[/@:?#]", match[1]) if len(p) > 3)})
 
 
 def scrub(text: str) -> str:
