@@ -1,5 +1,7 @@
 """The tables beside a system's streams: the load ledger and the rejected rows, and raw's rows in Arrow."""
 
+import functools
+import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -46,7 +48,8 @@ REJECTED_ROWS = [
 ]
 
 
-def arrow_schema(columns: list[tuple[str, str, str]]) -> pa.Schema:
+@functools.cache
+def arrow_schema(columns: tuple[tuple[str, str, str], ...]) -> pa.Schema:
     """The Arrow schema of raw columns given as (name, DuckDB type, description)."""
     nulls = ", ".join(f'cast(null as {sql_type}) as "{name}"' for name, sql_type, _ in columns)
     return contracts.engine().sql(f"select {nulls}").to_arrow_table().schema
@@ -54,7 +57,7 @@ def arrow_schema(columns: list[tuple[str, str, str]]) -> pa.Schema:
 
 def conform(columns: list[tuple[str, str, str]], table: pa.Table, **constants: Any) -> pa.Table:
     """`table` with exactly these columns but dlt's own, in order and type; missing ones constant or null."""
-    schema = arrow_schema([column for column in columns if not column[0].startswith("_dlt")])
+    schema = arrow_schema(tuple(column for column in columns if not column[0].startswith("_dlt")))
     arrays = []
     for column in schema:
         if column.name in table.column_names:
@@ -92,11 +95,11 @@ def rejected_rows(
     is_replayed: bool = False,
 ) -> Any:
     """Rows for rejected_rows from (position, reason, original), with the id by which each is known again."""
-    with contracts.registered(contracts.engine(), rejected=rejected) as db:
-        identified = db.execute(
-            "select *, md5(concat_ws(chr(31), ?, coalesce(position, ''), original)) as rejected_id from rejected",
-            [stream.name],
-        ).to_arrow_table()
+    ids = [
+        hashlib.md5("\x1f".join([stream.name, row["position"] or "", row["original"]]).encode()).hexdigest()
+        for row in rejected.select(["position", "original"]).to_pylist()
+    ]
+    identified = rejected.append_column("rejected_id", pa.array(ids, pa.string()))
     constants = {
         "run_id": run.run_id,
         "stream": stream.name,

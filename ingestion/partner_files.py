@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import dlt
+import duckdb
 import pyarrow as pa
 
 from ingestion import contract as contracts
@@ -43,7 +44,7 @@ class Reader:
     """Reads <folder>/<reseller>/orders_*.csv; <folder>/resellers.toml declares each reseller's dialect."""
 
     def __init__(self, folder: str) -> None:
-        self.folder = Path(folder)
+        self.folder, self.db = Path(folder), contracts.engine()
 
     def read(self, stream: Stream, window: Window) -> Iterator[Page]:
         """Yields a page per file that is new or has changed; one bad file does not stop the others."""
@@ -59,7 +60,7 @@ class Reader:
                 if reseller not in dialects:
                     raise SourceError(f"add a section [{reseller}] to {self.folder / 'resellers.toml'}")
                 rows, rejected = read_csv(path, name, dialects[reseller])
-                rows = _translate(rows, dialects[reseller], reseller)
+                rows = _translate(self.db, rows, dialects[reseller], reseller)
                 missing_columns(stream.contract, rows.column_names)
             except Exception as error:  # whatever it is, the other files are read
                 failures.append(f"{name}: {explain(error)}")
@@ -74,7 +75,8 @@ class Reader:
         return f"{len(self._files()):,} files of {len(self._dialects())} resellers"
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Closes the engine that translates."""
+        self.db.close()
 
     def _files(self) -> list[Path]:
         if not self.folder.is_dir():
@@ -92,7 +94,7 @@ class Reader:
             raise SourceError(f"{declared}: {error}") from error
 
 
-def _translate(rows: pa.Table, dialect: Dialect, reseller: str) -> pa.Table:
+def _translate(db: duckdb.DuckDBPyConnection, rows: pa.Table, dialect: Dialect, reseller: str) -> pa.Table:
     """Numbers and dates from the dialect into the contract's form; what does not fit stays as it is, and the
     contract rejects it."""
     expressions = {name: quote(name) for name in rows.column_names}
@@ -105,7 +107,7 @@ def _translate(rows: pa.Table, dialect: Dialect, reseller: str) -> pa.Table:
             plain = rf"regexp_replace({quote(f.name)}, '\.(\d{{3}})\b', '\1', 'g')"
             expressions[f.name] = f"translate({plain}, '.,', ',.')"
     select = ", ".join(f"{expression} as {quote(name)}" for name, expression in expressions.items())
-    with contracts.registered(contracts.engine(), rows=rows) as db:
+    with contracts.registered(db, rows=rows):
         return db.execute(f"select ? as reseller, {select} from rows", [reseller]).to_arrow_table()
 
 
