@@ -29,11 +29,10 @@ with
         select
             quotes_cte.quoted_currency_code,
             quotes_cte.currency_code,
-            -- A double has 15 digits, more than a rate; amounts are multiplied as
-            -- decimals.
+            base_quotes.currency_code as base_currency_code,
+            -- A double has more digits than a rate; amounts stay decimals.
             cast(
-                cast(base_quotes.rate as double)
-                / cast(quotes_cte.rate as double) as decimal(20, 12)
+                {{ ratio("base_quotes.rate", "quotes_cte.rate") }} as decimal(20, 12)
             ) as rate_to_base,
             greatest(
                 quotes_cte.rate_age_days, base_quotes.rate_age_days
@@ -54,23 +53,14 @@ with
             row_number() over (
                 partition by currency_code, rate_date
                 order by
-                    rate_age_days,
-                    case
-                        when quoted_currency_code = '{{ var("base_currency") }}'
-                        then 0
-                        else 1
-                    end,
-                    quoted_currency_code
+                    rate_age_days nulls last,
+                    quoted_currency_code = base_currency_code desc,
+                    quoted_currency_code nulls last
             ) as preference
         from conversions_cte
     ),
     final_cte as (
-        select
-            currency_code,
-            '{{ var("base_currency") }}' as base_currency_code,
-            rate_to_base,
-            rate_age_days,
-            rate_date
+        select currency_code, base_currency_code, rate_to_base, rate_age_days, rate_date
         from ranked_conversions_cte
         where preference = 1
     )

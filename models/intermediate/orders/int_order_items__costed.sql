@@ -30,12 +30,16 @@ with
             currency_code,
             unit_cost,
             case
-                when row_number() over (partition by product_id order by changed_at) = 1
+                when
+                    row_number() over (
+                        partition by product_id order by changed_at nulls first
+                    )
+                    = 1
                 then cast('0001-01-01' as timestamp)
                 else changed_at
             end as valid_from,
             lead(changed_at, 1, cast('9999-12-31' as timestamp)) over (
-                partition by product_id order by changed_at
+                partition by product_id order by changed_at nulls first
             ) as valid_to
         from product_versions
         where unit_cost is not null and not is_gone

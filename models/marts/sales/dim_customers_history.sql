@@ -7,7 +7,7 @@ with
             *,
             changed_at as valid_from,
             lead(changed_at) over (
-                partition by customer_id order by changed_at
+                partition by customer_id order by changed_at nulls first
             ) as valid_to
         from customer_versions
     ),

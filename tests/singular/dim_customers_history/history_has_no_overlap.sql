@@ -7,7 +7,7 @@ with
             valid_from,
             valid_to,
             lead(valid_from) over (
-                partition by customer_id order by valid_from
+                partition by customer_id order by valid_from nulls first
             ) as next_valid_from
         from {{ ref("dim_customers_history") }}
     )
