@@ -38,8 +38,8 @@ lint: setup  ## Check format and style of Python and SQL
 format: setup  ## Format Python and SQL
 	@ruff check -q --fix . ; ruff format -q . && sqlfmt -q models macros tests
 
-bench: setup  ## Measure speed
-	@python -m tests.bench
+bench: setup  ## Measure how long the daily commands take
+	@python benchmarks/daily.py
 
 chaos: setup  ## Kill ingest at random moments, again and again; the marts must not change
 	@python -m pytest tests/chaos -n 0
@@ -48,7 +48,7 @@ lock: setup  ## Renew requirements.lock from pyproject.toml
 	@uv pip compile -q --universal --all-extras --generate-hashes --no-header --no-annotate pyproject.toml -o requirements.lock
 
 clean:  ## Remove the warehouse, the sandbox, and what dbt wrote
-	@$(BIN)/python -m sandbox stop 2>/dev/null || true
-	@rm -rf warehouse .sandbox target logs
+	@test ! -x $(BIN)/python || $(BIN)/python -m sandbox reset
+	@rm -rf warehouse target logs
 
 .PHONY: help setup demo ingest build docs test lint format bench chaos lock clean
