@@ -86,9 +86,9 @@ class Warehouse:
                     self.connection.execute(f"""comment on column {dataset}.{table}."{name}" is '{text}'""")
 
     def _columns(self, dataset: str) -> dict[str, dict[str, str]]:
-        rows = self.connection.execute(
-            "select table_name, column_name, data_type from duckdb_columns() where schema_name = ?", [dataset]
-        ).fetchall()
+        # A cursor of its own: the threads of several systems ask at once, and a connection has one result.
+        query = "select table_name, column_name, data_type from duckdb_columns() where schema_name = ?"
+        rows = self.connection.cursor().execute(query, [dataset]).fetchall()
         tables: dict[str, dict[str, str]] = {}
         for table, column, data_type in rows:
             tables.setdefault(table, {})[column] = data_type
@@ -123,7 +123,8 @@ class Warehouse:
         if "_dlt_loads" not in self._columns(raw_dataset(system)):
             # A new warehouse: what dlt still knows of an old one (cursors, packages) would leave rows out.
             pipeline = pipeline.drop()
-        self._load_pending(pipeline)
+        if pipeline.has_pending_data:
+            self._load_pending(pipeline)
         pipeline.sync_destination()
         pipeline.extract(make_source(), loader_file_format="parquet")
         self._load_pending(pipeline)
