@@ -3,8 +3,8 @@
     its source; no model invents its own. Every macro takes an append-only raw table, whose rows may be there
     twice and in any order, and gives rows that depend on the set of raw rows alone. All raw columns stay.
 #}
-{# state: the newest version of every key that is not gone. Gone: the last 'gone' mark is later than whatever
-   last saw the key (a row, or a 'back' mark). #}
+{# state: the newest version of every key that is there. A 'gone' mark takes what was seen before it away, a 'back'
+   mark brings it back; a row seen after it counts alone, even with an older version than the key once had. #}
 {% macro current_state(relation) %}
     select *
     from
@@ -12,21 +12,30 @@
             select
                 *,
                 row_number() over (
-                    partition by _key, _mark order by {{ newest_version_first() }}
-                ) as _recency,
-                max(case when _mark = 'gone' then _observed_at end) over (
-                    partition by _key
-                ) as _last_gone_at,
-                max(
-                    case when _mark is null or _mark = 'back' then _observed_at end
-                ) over (partition by _key) as _last_seen_at,
-                count(*) over (partition by _key) as _row_count
-            from {{ relation }}
+                    partition by _key order by {{ newest_version_first() }}
+                ) as _recency
+            from
+                (
+                    select
+                        *,
+                        max(case when _mark = 'gone' then _observed_at end) over (
+                            partition by _key
+                        ) as _last_gone_at,
+                        max(case when _mark = 'back' then _observed_at end) over (
+                            partition by _key
+                        ) as _last_back_at,
+                        count(*) over (partition by _key) as _row_count
+                    from {{ relation }}
+                ) as raw_rows
+            where
+                _mark is null
+                and (
+                    _last_gone_at is null
+                    or _observed_at >= _last_gone_at
+                    or _last_back_at >= _last_gone_at
+                )
         ) as versions
-    where
-        _mark is null
-        and _recency = 1
-        and (_last_gone_at is null or _last_gone_at <= _last_seen_at)
+    where _recency = 1
 {% endmacro %}
 
 {# event: the first sighting of every key; events do not change. #}

@@ -1,52 +1,103 @@
 {#
     The history of a state stream: one row per key and moment of change. A row that left the source is a row with
-    `_is_gone` and no other content; one that came back as it was repeats its content. `_changed_at` is the
-    source's version (or our first sight of it, whatever is earlier) and for gone and back the moment we noticed.
-    The last row of every key is what current_state gives, so the two never contradict each other. `_version` must
-    be a timestamp or null.
+    `_is_gone` and no other content; one that came back as it was repeats its content. `_changed_at` is the time that
+    the row itself tells, in `changed_at` (or our first sight of it, whatever is earlier), and for gone and back the
+    moment we noticed. The last row of every key is what current_state gives, so the two never contradict each other.
+    `_version` must be a timestamp or null; where it is null and the told time once went back, the times of our
+    sightings stand in from there on.
 #}
-{% macro state_versions(relation) %}
+{% macro state_versions(relation, changed_at="_version") %}
     with
-        sightings as (
-            select *, false as _is_gone, least(_version, _observed_at) as _changed_at
-            from {{ relation }}
-            where _mark is null
-        ),
-        presences as (
+        raw_rows as (
             select
-                _key,
-                _mark = 'gone' as _is_gone,
-                _observed_at,
-                lag(_mark = 'gone', 1, false) over (
+                *,
+                max(case when _mark = 'gone' then _observed_at end) over (
                     partition by _key
+                    order by _observed_at nulls last
+                    range between unbounded preceding and current row
+                ) as _gone_at
+            from {{ relation }}
+        ),
+        backs as (
+            select distinct
+                _key as _back_key, _observed_at as _back_at, _gone_at as _back_gone_at
+            from raw_rows
+            where _mark = 'back'
+        ),
+        -- Back again: what was the newest by then is seen once more.
+        returns as (
+            select
+                raw_rows.*,
+                backs._back_at as _seen_at,
+                backs._back_gone_at as _gone_since,
+                row_number() over (
+                    partition by backs._back_key, backs._back_at
+                    order by {{ newest_version_first() }}
+                ) as _recency_by_then
+            from raw_rows
+            inner join
+                backs
+                on raw_rows._key = backs._back_key
+                and raw_rows._observed_at <= backs._back_at
+            where raw_rows._mark is null
+        ),
+        sightings as (
+            select
+                *,
+                _observed_at as _seen_at,
+                _gone_at as _gone_since,
+                1 as _recency_by_then
+            from raw_rows
+            where _mark is null or _mark = 'gone'
+            union all
+            select *
+            from returns
+            where _recency_by_then = 1 and _observed_at < _gone_since
+        ),
+        told as (
+            select
+                *,
+                _mark is not null as _is_gone,
+                case
+                    when _mark is not null
+                    then _seen_at
+                    when least({{ changed_at }}, _seen_at) <= _gone_since
+                    then _seen_at
+                    else least({{ changed_at }}, _seen_at)
+                end as _told_at
+            from sightings
+        ),
+        told_before as (
+            select
+                *,
+                max(_told_at) over (
+                    partition by _key, _gone_since
                     order by
+                        _seen_at nulls last,
                         _observed_at nulls last,
-                        case when _mark = 'gone' then 0 else 1 end nulls last
-                ) as _was_gone
-            from
-                (
-                    select _key, coalesce(_mark, '') as _mark, _observed_at
-                    from {{ relation }}
-                ) as marks
+                        _row_hash nulls last
+                    rows between unbounded preceding and 1 preceding
+                ) as _told_before
+            from told
         ),
         changes as (
-            select *
-            from sightings
-            union all
-            select *, true as _is_gone, _observed_at as _changed_at
-            from {{ relation }}
-            where _mark = 'gone'
-            union all
-            -- Back again: as the newest version that was valid by then.
-            select raw_rows.*, false as _is_gone, presences._observed_at as _changed_at
-            from presences
-            inner join {{ relation }} as raw_rows on presences._key = raw_rows._key
-            where
-                presences._was_gone
-                and not presences._is_gone
-                and raw_rows._mark is null
-                and least(raw_rows._version, raw_rows._observed_at)
-                <= presences._observed_at
+            select
+                *,
+                case
+                    when
+                        _version is null
+                        and max(
+                            case when _told_at < _told_before then 1 else 0 end
+                        ) over (
+                            partition by _key, _gone_since
+                            order by _seen_at nulls last
+                            range between unbounded preceding and current row
+                        )
+                        = 1
+                    then _seen_at
+                    else _told_at
+                end as _changed_at
+            from told_before
         ),
         moments as (
             select
@@ -62,7 +113,7 @@
             select
                 *,
                 max(_version) over (
-                    partition by _key
+                    partition by _key, _gone_since
                     order by _changed_at nulls last
                     rows between unbounded preceding and 1 preceding
                 ) as _newest_version_before

@@ -29,11 +29,15 @@ def read(scope, observed_at, keys, scope_rows=None):
     return [(key, None, f"{key}{observed_at}", None, scope, scope_rows or len(keys), observed_at) for key in keys]
 
 
-def run(macro, rows, columns):
+def run(macro, rows, columns, *arguments):
     """The columns of what a kind macro makes of raw rows, sorted."""
     text = "".join((MACROS / name).read_text() for name in ("kinds.sql", "state_versions.sql"))
     # The times here are small integers, for which the macros' timestamp logic is the same.
-    query = jinja2.Environment().from_string(text + "{{ " + macro + "('raw_rows') }}").render()
+    query = (
+        jinja2.Environment()
+        .from_string(text + "{{ " + macro + "(" + ", ".join(["'raw_rows'", *arguments]) + ") }}")
+        .render()
+    )
     with duckdb.connect() as connection:
         connection.execute(f"create table raw_rows ({COLUMNS})")
         if rows:
@@ -65,6 +69,22 @@ def test_state_decides_equal_versions_by_observation_then_content():
 )
 def test_state_is_gone_when_the_last_gone_mark_is_later_than_the_last_sighting(later, is_current):
     assert bool(run("current_state", [sighting("k", 1, 10), *later], "_key")) is is_current
+
+
+@pytest.mark.parametrize(
+    ("later", "content"),
+    [
+        ([sighting("k", 1, 30, "old")], "old"),
+        ([sighting("k", 1, 30, "old"), sighting("k", 2, 40, "older than once")], "older than once"),
+        ([mark("k", "back", 30)], "new"),
+        ([mark("k", "back", 30), sighting("k", 1, 40, "old")], "new"),
+        ([sighting("k", 1, 30, "old"), mark("k", "back", 40)], "new"),
+    ],
+)
+def test_state_that_comes_back_with_an_older_version_is_what_was_seen_since_unless_marked_back(later, content):
+    rows = [sighting("k", 5, 10, "new"), mark("k", "gone", 20), *later]
+    assert run("current_state", rows, "_row_hash") == [(content,)]
+    assert last_contents(run("state_versions", rows, HISTORY)) == {("k", content)}
 
 
 def test_event_keeps_the_first_sighting():
@@ -112,13 +132,30 @@ def test_a_delete_and_a_return_are_versions():
 
 def test_a_row_seen_in_the_moment_it_was_found_gone_is_there():
     rows = [sighting("k", 3, 10, "a"), mark("k", "gone", 10)]
-    assert history(*rows) == [(3, "a", False)]
+    assert history(*rows) == [(10, "a", False)]
     assert run("current_state", rows, "_key") == [("k",)]
 
 
 def test_a_changed_return_begins_with_its_version():
     rows = [sighting("k", 3, 5, "a"), mark("k", "gone", 10), sighting("k", 11, 12, "b")]
     assert history(*rows) == [(10, None, True), (11, "b", False), (3, "a", False)]
+
+
+def test_without_version_the_newest_observation_is_last_even_when_its_time_went_back():
+    """Times as (updated_at, observed_at); _scope_rows stands for updated_at."""
+    rows = [unversioned("k", 10, 20, "a"), unversioned("k", 12, 25, "b"), unversioned("k", 5, 30, "c")]
+    rows += [unversioned("k", 28, 35, "d"), unversioned("k", 40, 45, "e")]
+    expected = [(10, "a"), (12, "b"), (30, "c"), (35, "d"), (45, "e")]
+    for number in range(1, 6):
+        versions = run("state_versions", rows[:number], "_changed_at, _row_hash", "'_scope_rows'")
+        assert versions == expected[:number]
+        assert run("current_state", rows[:number], "_row_hash") == [(expected[number - 1][1],)]
+    again = [*rows[:2], unversioned("k", 12, 27, "b"), unversioned("k", 12, 28, "z")]
+    assert run("state_versions", again, "_changed_at, _row_hash", "'_scope_rows'") == [(10, "a"), (12, "z")]
+
+
+def unversioned(key, updated_at, observed_at, content):
+    return (key, None, content, None, None, updated_at, observed_at)
 
 
 def some_snapshots(chance):
@@ -157,12 +194,25 @@ def test_order_and_repetition_change_nothing(kind):
         assert run(kind, rows, columns) == run(kind, shuffled, columns)
 
 
-def test_the_last_version_is_the_current_row():
-    for seed in range(12):
+HISTORY = "_key, _changed_at, _row_hash, _is_gone"
+
+
+def last_contents(versions):
+    """(key, content) of every key that is there at the end; no two versions of a key begin at once."""
+    assert len({version[:2] for version in versions}) == len(versions)
+    last = {}
+    for key, changed_at, content, is_gone in versions:
+        last[key] = max(last.get(key, (-99,)), (changed_at, content, is_gone))
+    return {(key, content) for key, (_, content, is_gone) in last.items() if not is_gone}
+
+
+@pytest.mark.parametrize("is_versioned", [True, False])
+def test_the_last_version_is_the_current_row(is_versioned):
+    for seed in range(60):
         rows = some_rows(random.Random(seed))
-        last = {}
-        for key, changed_at, content, is_gone in run("state_versions", rows, "_key, _changed_at, _row_hash, _is_gone"):
-            assert (key, changed_at) not in last
-            last[key] = max(last.get(key, (-1,)), (changed_at, content, is_gone))
-        present = {(key, content) for key, (_, content, is_gone) in last.items() if not is_gone}
-        assert present == set(run("current_state", rows, "_key, _row_hash")), seed
+        if not is_versioned:
+            rows = [
+                (key, None, content, mark, scope, version, at) for key, version, content, mark, scope, _, at in rows
+            ]
+        versions = run("state_versions", rows, HISTORY, *([] if is_versioned else ["'_scope_rows'"]))
+        assert last_contents(versions) == set(run("current_state", rows, "_key, _row_hash")), seed

@@ -1,5 +1,5 @@
 with
-    customers as ({{ state_versions(source("shop", "customers")) }}),
+    customers as ({{ state_versions(source("shop", "customers"), "updated_at") }}),
     located_cte as (
         select *, {{ country_code("country") }} as country_code from customers
     ),

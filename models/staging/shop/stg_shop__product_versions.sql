@@ -1,5 +1,5 @@
 with
-    products as ({{ state_versions(source("shop", "products")) }}),
+    products as ({{ state_versions(source("shop", "products"), "updated_at") }}),
     final_cte as (
         select
             cast(product_id as string) as product_id,
