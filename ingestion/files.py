@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from ingestion.errors import SourceError
+
 
 @dataclasses.dataclass(frozen=True)
 class Dialect:
@@ -30,7 +32,7 @@ def read_csv(path: Path, name: str, dialect: Dialect) -> tuple[pa.Table, pa.Tabl
     """(rows, rejected): cells as text, null where empty, with `_position` name:line; and the broken lines.
 
     A line with another number of cells than the header, with bytes that are not of the encoding, or with a
-    quote left open is rejected alone, as it stands in the file.
+    quote left open is rejected alone, as it stands in the file. Raises SourceError if the header is so.
     """
     encoding = "utf-8-sig" if dialect.encoding.lower() in ("utf-8", "utf8") else dialect.encoding
     text = path.read_bytes().decode(encoding, "surrogateescape")
@@ -38,6 +40,10 @@ def read_csv(path: Path, name: str, dialect: Dialect) -> tuple[pa.Table, pa.Tabl
     records = _records(lines, dialect.delimiter)
     header, _, _ = next(records, ([], 0, 0))
     header = [cell.strip() for cell in header or []]
+    if twice := {name for name in header if header.count(name) > 1}:
+        raise SourceError(f"the header has more than one column {', '.join(sorted(twice))}")
+    if _is_broken("".join(header)):
+        raise SourceError(f"the header has bytes that are not {dialect.encoding}")
     rows: list[list[str | None]] = []
     positions, rejected = [], []
     for cells, first, end in records:
@@ -48,7 +54,7 @@ def read_csv(path: Path, name: str, dialect: Dialect) -> tuple[pa.Table, pa.Tabl
             reason = "a quote is left open or misplaced"
         elif len(cells) != len(header):
             reason = f"{len(cells)} cells where the header has {len(header)}"
-        elif any("\udc80" <= character <= "\udcff" for character in raw):
+        elif _is_broken(raw):
             reason = f"bytes that are not {dialect.encoding}"
         else:
             rows.append([cell if cell != "" else None for cell in cells])
@@ -59,6 +65,11 @@ def read_csv(path: Path, name: str, dialect: Dialect) -> tuple[pa.Table, pa.Tabl
     columns = list(zip(*rows, strict=True)) or [()] * len(header)
     arrays = [pa.array(column, pa.string()) for column in (*columns, positions)]
     return pa.table(arrays, names=[*header, "_position"]), pa.Table.from_pylist(rejected, _REJECTED)
+
+
+def _is_broken(text: str) -> bool:
+    """Whether some bytes of it could not be decoded."""
+    return any("\udc80" <= character <= "\udcff" for character in text)
 
 
 _REJECTED = pa.schema([("position", pa.string()), ("reason", pa.string()), ("original", pa.string())])

@@ -48,14 +48,14 @@ class Reader:
 
     def read(self, stream: Stream, window: Window) -> Iterator[Page]:
         """Yields a page per file that is new or has changed; one bad file does not stop the others."""
-        dialects, failures = self._dialects(), []
+        files, dialects, failures = self._files(), self._dialects(), []
         done = window.state.setdefault("files", {})
-        for path in self._files():
-            name, mark = str(path.relative_to(self.folder)), fingerprint(path)
-            if done.get(name) == mark:
-                continue
-            observed_at = datetime.now(UTC)
+        for path in files:
+            name, observed_at = str(path.relative_to(self.folder)), datetime.now(UTC)
             try:
+                mark = fingerprint(path)
+                if done.get(name) == mark:
+                    continue
                 reseller = path.parent.name
                 if reseller not in dialects:
                     raise SourceError(f"add a section [{reseller}] to {self.folder / 'resellers.toml'}")
