@@ -1,7 +1,6 @@
 with
     order_lines as (select * from {{ ref("stg_partner_files__order_lines") }}),
-    -- An order is in one currency, on one day, for one country; a line that says
-    -- otherwise fails a test on the mart.
+    -- All lines of an order are in one currency, which a test on fct_orders holds.
     order_totals_cte as (
         select
             reseller,
