@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from ingestion import pipeline, replay, scaffold
+from ingestion import enrichments, pipeline, replay, scaffold
 from ingestion.display import Display
 from ingestion.errors import ConfigurationError, explain
 from ingestion.stream import Run, Stream
@@ -151,7 +151,7 @@ def replay_command(parsed: argparse.Namespace) -> int:
 
 def scaffold_command(parsed: argparse.Namespace) -> int:
     """Writes the dbt sources of systems from their contracts."""
-    for system in select(parsed.systems):
+    for system in [*select(parsed.systems), *([] if parsed.systems else [enrichments.SYSTEM])]:
         print(f"wrote {scaffold.write_sources(system)}")
     return ALL_WELL
 

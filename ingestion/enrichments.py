@@ -75,8 +75,8 @@ def new_inputs_query(systems: list[System]) -> str | None:
     if not parts:
         return None
     return f"""
-        with inputs as ({" union ".join(parts)})
-        select inputs.*, md5(input) as input_hash from inputs
+        with inputs as ({" union all ".join(parts)})
+        select distinct inputs.*, md5(input) as input_hash from inputs
         anti join raw_{NAME}.{STREAM.name} as done
             on done.input_hash = md5(inputs.input) and done.method = inputs.method
                 and done.method_version = inputs.method_version
@@ -110,3 +110,7 @@ class Reader:
 def enrichments(inputs: list[dict[str, Any]], run: Run | None = None):
     """The outputs of new inputs."""
     return resources([STREAM], Reader(inputs), run)
+
+
+SYSTEM = System(NAME, "What SQL can't do, computed from what has landed.", [STREAM], enrichments, Reader, options={})
+"""Not among `systems.all_systems`: it has no source to configure, and runs after all others."""

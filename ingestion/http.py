@@ -111,7 +111,7 @@ def _retry_after(response: requests.Response) -> float | None:
     return max(seconds, 0.0)
 
 
-_back_off = tenacity.wait_exponential_jitter(initial=0.5, max=60)
+_back_off = tenacity.wait_exponential_jitter(multiplier=0.5, max=60)
 
 
 def _wait(attempt: tenacity.RetryCallState) -> float:

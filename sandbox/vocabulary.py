@@ -98,5 +98,5 @@ GOODS = [  # sku, name, category, list price in EUR, weight in grams
 
 CAFE_NAMES = ["Café Mokka", "Röstwerk", "The Daily Grind", "Kaffebaren", "Bohne & Co", "Torréfaction Bleue",
               "Espressolab", "Corner Cup", "Tazza d'Oro", "喫茶ひまわり"]  # fmt: skip
-MAIL_DOMAINS = ["example.com", "example.org", "example.net", "mail.example", "post.example"]
+MAIL_DOMAINS = ["example.com", "example.org", "example.net", "mail.example", "post.example", "köln-post.example"]
 REFUND_REASONS = ["damaged in transit", "wrong grind", "arrived late", "changed mind", None]
