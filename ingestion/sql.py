@@ -63,7 +63,7 @@ class Tables:
     def check(self, stream: Stream) -> str:
         """How many rows the table has, about; raises SourceError if it is missing or may not be read."""
         self._select_list(stream)
-        estimate = f"select reltuples::bigint from pg_class where oid = '{self._table(stream)}'::regclass"
+        estimate = f"select reltuples::bigint from pg_class where oid = {_literal(self._table(stream))}::regclass"
         ((count,),) = self._rows(estimate)
         if count < 1_000_000:
             ((count,),) = self._rows(f"select count(*) from {self._table(stream)}")
@@ -96,7 +96,7 @@ class Tables:
                 "Was it renamed or dropped? Check the option schema"
             )
         ((may_read, role),) = self._rows(
-            f"select has_table_privilege('{_escape(self._table(stream))}', 'select'), current_user"
+            f"select has_table_privilege({_literal(self._table(stream))}, 'select'), current_user"
         )
         if not may_read:
             raise SourceError(
@@ -136,9 +136,13 @@ class Tables:
                 return
             for batch in result.to_arrow_reader(CHUNK_ROWS):
                 yield pa.Table.from_batches([batch])
-        except (duckdb.Error, OSError) as error:  # OSError: from Arrow, when the connection breaks between two batches
+        except duckdb.Error as error:
             self.close()
             raise SourceError(f"{self._where()}: {_first_lines(error)}") from error
+        except OSError as error:  # Arrow's, between two batches
+            self.close()
+            text = f"the connection broke while the table was read ({_first_lines(error)}). Run again"
+            raise SourceError(f"{self._where()}: {text}") from error
 
     def _snapshot(self) -> duckdb.DuckDBPyConnection:
         """The connection whose open transaction is the snapshot; a new one after a failure."""
@@ -182,9 +186,5 @@ def _first_lines(error: Exception) -> str:
     return " ".join(text.split()).rstrip(".")
 
 
-def _escape(text: str) -> str:
-    return text.replace("'", "''")
-
-
 def _literal(text: str) -> str:
-    return f"'{_escape(text)}'"
+    return "'" + text.replace("'", "''") + "'"
