@@ -5,8 +5,10 @@ after every run.
 """
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
@@ -133,9 +135,13 @@ def readings():
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory):
-    """A real PostgreSQL with the sandbox's empty shop, which the tests' databases are copied from."""
-    server = Database(tmp_path_factory.mktemp("postgres") / "postgres")
+def postgres():
+    """A real PostgreSQL with the sandbox's empty shop, which the tests' databases are copied from.
+
+    Not below pytest's own folder: each pytest that starts shuts that to the user whom PostgreSQL runs as.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="catchment-postgres-"))
+    server = Database(folder / "postgres")
     server.start()
     server.create(PASSWORD)
     access = (server.folder / "pg_hba.conf").read_text().replace("host shop", "host all")
@@ -144,6 +150,7 @@ def postgres(tmp_path_factory):
         connection.execute("select pg_reload_conf()")
     yield server
     server.stop()
+    shutil.rmtree(folder)
 
 
 DAY = datetime(2026, 3, 1, 12, tzinfo=UTC)
