@@ -41,7 +41,7 @@ def list_command(parsed: argparse.Namespace) -> int:
         else:
             print(f"  not configured: set {', '.join(missing)}" if missing else "  configured")
         for stream in system.streams:
-            bounded = f", --since/--until by {stream.cursor}" if stream.cursor else ""
+            bounded = f" (--since/--until by {stream.cursor})" if stream.cursor else ""
             print(f"  {stream.name:<16} {type(stream.kind).__name__.lower():<9}{stream.contract.description}{bounded}")
     return ALL_WELL
 
@@ -172,7 +172,15 @@ def _configured(names: list[str]) -> Iterator[list[System]]:
             )
         import sandbox  # its packages are not installed where only real sources are loaded
 
+        absent = [system.name for system in systems if system.name not in sandbox.SYSTEMS]
+        if absent and (names or len(absent) == len(systems)):
+            raise ConfigurationError(
+                f"the sandbox has no {', '.join(absent)}: set DBT_TARGET=local to load your own data"
+            )
+        systems = [system for system in systems if system.name in sandbox.SYSTEMS]
         print("sandbox: starting", flush=True)
+        for name in absent:
+            print(f"{name}: left out, the sandbox does not have it", flush=True)
         with sandbox.running([system.name for system in systems]) as options:
             os.environ.update(options)
             yield systems

@@ -74,10 +74,8 @@ class Display:
             self._line("failed", f"{system}: not loaded, nothing is lost, run again: {error}")
         rejected = sum(row["rows_rejected"] for row in ledger)
         if rejected:
-            self._line(
-                "note",
-                f"{rejected:,} rows do not fit their contract; kept with reason in the mart fct_rejected_rows",
-            )
+            rows = "1 row does not fit its" if rejected == 1 else f"{rejected:,} rows do not fit their"
+            self._line("note", f"{rows} contract; kept with the reason in the mart fct_rejected_rows")
         seconds = time.monotonic() - self.started
         self.console.print(f"{path.stem}: loaded into {path} in {seconds:.1f} s", highlight=False)
 

@@ -6,6 +6,9 @@ from urllib.parse import unquote
 
 _secrets: set[str] = set()
 
+SHORTEST = 4
+"""A secret of fewer characters is none, and taking it out would garble every message."""
+
 
 class SourceError(Exception):
     """A source can't be read; the message says what, where and what to do. It contains no secret."""
@@ -26,7 +29,7 @@ def keep_secret(values: Iterable[str]) -> None:
 
 def scrub(text: str) -> str:
     """`text` without any known secret."""
-    for secret in sorted(filter(None, _secrets), key=len, reverse=True):
+    for secret in sorted((s for s in _secrets if len(s) >= SHORTEST), key=len, reverse=True):
         text = text.replace(secret, "***")
     return text
 

@@ -1,8 +1,19 @@
-"""For all tests: in CI a skip is a failure, because what a test needs has to be installed there."""
+"""For all tests: no credential of the user reaches them, and in CI a skip is a failure, since what a test needs has
+to be installed there."""
 
 import os
+import shutil
+import tempfile
+from pathlib import Path
 
 import pytest
+
+# dlt reads the user's .dlt/secrets.toml when it is imported: tests have a folder with our settings alone.
+_settings = tempfile.TemporaryDirectory(prefix="catchment-dlt-")
+shutil.copytree(
+    Path(__file__).parents[1] / ".dlt", f"{_settings.name}/.dlt", ignore=shutil.ignore_patterns("secrets.toml")
+)
+os.environ["DLT_PROJECT_DIR"] = _settings.name
 
 
 @pytest.hookimpl(trylast=True)

@@ -48,7 +48,7 @@ class Copy:
         shutil.copytree(ROOT, self.root, ignore=left_out)
         shutil.copytree(ROOT / ".dlt", self.root / ".dlt", ignore=shutil.ignore_patterns("secrets.toml", ".var"))
         self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("SOURCES__", "DBT_"))},
+            **{name: value for name, value in os.environ.items() if not name.startswith(("SOURCES__", "DBT_", "DLT_"))},
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "WAREHOUSE_DIR": str(self.warehouse),
             "SANDBOX_ROOT": str(folder / "sandbox"),
