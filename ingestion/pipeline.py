@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -120,16 +121,21 @@ class Warehouse:
             dataset_name=raw_dataset(system),
             pipelines_dir=str(self.path.with_suffix(".dlt")),
         )
-        if "_dlt_loads" not in self._columns(raw_dataset(system)):
-            # A new warehouse: what dlt still knows of an old one (cursors, packages) would leave rows out.
-            pipeline = pipeline.drop()
-        if pipeline.has_pending_data:
+        if "_dlt_loads" in self._columns(raw_dataset(system)) and pipeline.has_pending_data:
             self._load_pending(pipeline)
+        # The warehouse alone knows how far it is: the cursors that dlt keeps beside it may be those of another one,
+        # or of this one before a backup came back, and would leave rows out.
+        pipeline = pipeline.drop()
         pipeline.sync_destination()
         pipeline.extract(make_source(), loader_file_format="parquet")
         self._load_pending(pipeline)
 
     def _load_pending(self, pipeline: dlt.Pipeline) -> None:
+        # dlt renames a normalized package and then deletes what it came from; killed in between it never gets on.
+        folder = Path(pipeline.working_dir)
+        for extracted in folder.glob("normalize/extracted/*"):
+            if (folder / "load/normalized" / extracted.name).exists():
+                shutil.rmtree(extracted)
         pipeline.normalize()
         with self.load_lock:
             pipeline.load()
