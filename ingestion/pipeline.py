@@ -13,7 +13,7 @@ import dlt
 import duckdb
 
 from ingestion import enrichments
-from ingestion.errors import ConfigurationError, explain
+from ingestion.errors import ConfigurationError, SourceError, explain
 from ingestion.ledger import LEDGER, REJECTED_ROWS
 from ingestion.stream import Run, Stream
 from ingestion.systems import System
@@ -48,21 +48,21 @@ class Warehouse:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             config = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
             self.connection = duckdb.connect(str(self.path), config=config)
+            self.connection.execute("set timezone = 'UTC'")
+            self.systems = list(systems)
+            for system in self.systems:
+                self._create_raw(system.name, system.streams)
+            self._create_raw(enrichments.NAME, [enrichments.STREAM])
+            self._create_operations()
         except (duckdb.Error, OSError) as error:
             raise ConfigurationError(self._cannot_open(error)) from error
-        self.connection.execute("set timezone = 'UTC'")
-        self.systems = list(systems)
-        for system in self.systems:
-            self._create_raw(system.name, system.streams)
-        self._create_raw(enrichments.NAME, [enrichments.STREAM])
-        self._create_operations()
 
     def _cannot_open(self, error: Exception) -> str:
         text = " ".join(str(error).split())
         if "Conflicting lock" in text:
             holder = text.split("Conflicting lock is held in ")[1].split(". ")[0]
             return f"{self.path} is open in another process: {holder}. Close it there and run again"
-        return f"can't open {self.path}: {text}"
+        return f"can't open or write {self.path}: {text}"
 
     def _create_raw(self, system: str, streams: list[Stream]) -> None:
         """Makes what is missing of a system's raw tables, so that all models build whatever has been loaded."""
@@ -115,20 +115,37 @@ class Warehouse:
 
     def load(self, system: str, make_source: Callable[[], Any]) -> None:
         """Extracts a dlt source and loads it; what an interrupted run left is loaded first, as it was read."""
-        pipeline = dlt.pipeline(
-            pipeline_name=system,
-            destination=dlt.destinations.duckdb(self.connection),
-            dataset_name=raw_dataset(system),
-            pipelines_dir=str(self.path.with_suffix(".dlt")),
-        )
+        try:
+            pipeline = self._pipeline(system)
+        except ValueError:  # dlt's folder is corrupt; what it knows is in the warehouse too
+            shutil.rmtree(self._working_folder / system)
+            pipeline = self._pipeline(system)
         if "_dlt_loads" in self._columns(raw_dataset(system)) and pipeline.has_pending_data:
-            self._load_pending(pipeline)
+            try:
+                self._load_pending(pipeline)
+            except Exception as error:
+                raise SourceError(
+                    f"what an interrupted run left in {self._working_folder / system} can't be loaded. If that "
+                    f"goes on, remove it: what is in there will be read again. {explain(error)}"
+                ) from error
         # The warehouse alone knows how far it is: the cursors that dlt keeps beside it may be those of another one,
         # or of this one before a backup came back, and would leave rows out.
         pipeline = pipeline.drop()
         pipeline.sync_destination()
         pipeline.extract(make_source(), loader_file_format="parquet")
         self._load_pending(pipeline)
+
+    @property
+    def _working_folder(self) -> Path:
+        return self.path.with_suffix(".dlt")
+
+    def _pipeline(self, system: str) -> dlt.Pipeline:
+        return dlt.pipeline(
+            pipeline_name=system,
+            destination=dlt.destinations.duckdb(self.connection),
+            dataset_name=raw_dataset(system),
+            pipelines_dir=str(self._working_folder),
+        )
 
     def _load_pending(self, pipeline: dlt.Pipeline) -> None:
         # dlt renames a normalized package and then deletes what it came from; killed in between it never gets on.
