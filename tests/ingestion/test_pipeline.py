@@ -1,0 +1,302 @@
+"""The warehouse: who may open it, what it makes, and what survives a kill, a full disk and lost or corrupt folders."""
+
+import dataclasses
+import shutil
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dlt
+import duckdb
+import pytest
+from conftest import counts, made_up
+
+from ingestion import pipeline
+from ingestion.contract import Contract, contract, field, items
+from ingestion.errors import ConfigurationError
+from ingestion.ledger import LEDGER, REJECTED_ROWS
+from ingestion.stream import Page, State, Stream
+from ingestion.systems import all_systems
+
+DAY = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+@contract
+class Things:
+    """One thing."""
+
+    thing_id: int = field("It's a number.", key=True)
+    label: str | None = field("Its label.")
+
+
+THINGS = Stream("things", Things, State())
+
+
+class Numbers:
+    """Reads the numbers from the bound on; the next bound is after the last."""
+
+    def __init__(self, count, text="a") -> None:
+        self.count, self.text, self.windows = count, text, []
+
+    def read(self, stream, window):
+        self.windows.append(window.since)
+        first = (window.since - DAY).days if window.since else 0
+        rows = [{"thing_id": number, "label": self.text} for number in range(first, self.count)]
+        yield Page(items(rows, "page"), datetime.now(UTC))
+        window.reached = DAY + timedelta(days=self.count)
+
+    def check(self, stream):
+        return "ok"
+
+    def close(self):
+        pass
+
+
+@pytest.fixture
+def numbers(warehouse):
+    """Runs the stream over the first `count` numbers; returns (read, loaded, unchanged, rejected, gone)."""
+
+    def run(count, text="a"):
+        run.reader = Numbers(count, text)
+        ledger = warehouse.run(made_up(THINGS, reader=run.reader))
+        return counts(ledger["things"]) if "things" in ledger else warehouse.errors
+
+    return run
+
+
+def landed(warehouse):
+    return warehouse.query("select count(*) from raw_made_up.things")[0][0]
+
+
+def test_every_raw_table_exists_before_anything_is_loaded(warehouse):
+    """With the contract's types and descriptions; so do the views over all ledgers."""
+    systems = all_systems()
+    with pipeline.opened(systems.values()) as opened:
+        assert opened.query("select * from raw_operations.load_ledger") == []
+        assert opened.query("select * from raw_operations.rejected_rows") == []
+    found = warehouse.query("select schema_name, table_name, column_name, data_type, comment from duckdb_columns()")
+    expected = [
+        (f"raw_{system.name}", table, *column)
+        for system in systems.values()
+        for table, columns in (
+            *((stream.name, stream.columns) for stream in system.streams),
+            ("load_ledger", LEDGER),
+            ("rejected_rows", REJECTED_ROWS),
+        )
+        for column in columns
+    ]
+    assert len(expected) > 200 and set(expected) <= set(found)
+    with pipeline.opened(systems.values()):
+        pass  # again, over what is there
+
+
+def test_contract_with_a_new_field(numbers, warehouse):
+    numbers(2)
+    wider = dataclasses.replace(Things.fields[1], name="size", type="BIGINT", source="size")
+    stream = dataclasses.replace(THINGS, contract=Contract("One thing.", (*Things.fields, wider)))
+    warehouse.run(made_up(stream, reader=Numbers(3)))
+    assert warehouse.query("select thing_id, size from raw_made_up.things order by 1") == [(n, None) for n in range(3)]
+
+
+def test_contract_with_another_type(numbers, warehouse):
+    numbers(2)
+    other = dataclasses.replace(Things.fields[1], type="BIGINT")
+    stream = dataclasses.replace(THINGS, contract=Contract("One thing.", (Things.fields[0], other)))
+    with pytest.raises(
+        ConfigurationError, match=r"raw_made_up\.things\.label is VARCHAR in .*the contract says BIGINT"
+    ):
+        warehouse.run(made_up(stream, reader=Numbers(3)))
+    assert landed(warehouse) == 2
+
+
+def test_open_in_another_process(warehouse):
+    warehouse.folder.mkdir()
+    hold = f"import duckdb; c = duckdb.connect({str(warehouse.file)!r}); print('open', flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        try:
+            assert holder.stdout.readline() == "open\n"
+            with pytest.raises(ConfigurationError) as raised, pipeline.opened([]):
+                pass
+        finally:
+            holder.communicate("\n")
+    message = str(raised.value)
+    assert message.startswith(f"{warehouse.file} is open in another process: ")
+    assert f"(PID {holder.pid})" in message and "python" in message
+    assert message.endswith("Close it there and run again")
+    with pipeline.opened([]):
+        pass
+
+
+def test_not_a_warehouse(warehouse):
+    warehouse.folder.mkdir()
+    warehouse.file.write_text("something else " * 1000)
+    with pytest.raises(ConfigurationError, match=r"can't open .*not a valid DuckDB database file"), pipeline.opened([]):
+        pass
+
+
+@pytest.fixture
+def mounted(tmp_path):
+    """Mounts a small file system at the warehouse's folder."""
+    folder = tmp_path / "warehouse"
+
+    def mount(*options):
+        folder.mkdir(exist_ok=True)
+        result = subprocess.run(["mount", "-t", "tmpfs", "-o", ",".join(options), "tmpfs", folder], capture_output=True)
+        if result.returncode:
+            pytest.skip(f"can't mount a small file system (needs root): {result.stderr.decode().strip()}")
+
+    yield mount
+    subprocess.run(["umount", "--lazy", folder], capture_output=True)
+
+
+def test_read_only_disk(mounted, warehouse):
+    mounted("size=1m", "ro")
+    with pytest.raises(ConfigurationError, match=r"can't open .*Read-only file system"), pipeline.opened([]):
+        pass
+
+
+def test_full_disk_from_the_start(mounted, warehouse):
+    mounted("size=64k")
+    with (
+        pytest.raises(ConfigurationError, match=r"can't (open|write) .*[Nn]o space left"),
+        pipeline.opened(all_systems().values()),
+    ):
+        pass
+
+
+def test_disk_that_fills_up(mounted, numbers, warehouse):
+    """What does not fit is said, what was loaded stays, and with space again the next run has everything."""
+    mounted("size=64m")
+    assert numbers(2) == (2, 2, 0, 0, 0)
+    with (warehouse.folder / "ballast").open("wb") as ballast:
+        free = shutil.disk_usage(warehouse.folder).free
+        ballast.write(b"x" * (free - 2 * 2**20))
+    failed = numbers(100_000, text="x" * 100)
+    assert set(failed) == {"made_up"} and "No space left" in failed["made_up"], failed
+    (warehouse.folder / "ballast").unlink()
+    assert landed(warehouse) == 2
+    assert numbers(50) == (48, 48, 0, 0, 0)
+    assert landed(warehouse) == 50
+
+
+def test_deleted_warehouse_is_read_anew(numbers, warehouse):
+    """dlt's folder remains and knows a cursor and packages of the old one: they must not count."""
+    numbers(5)
+    warehouse.file.unlink()
+    assert (warehouse.folder / "local.dlt").is_dir()
+    assert numbers(6) == (6, 6, 0, 0, 0)
+    assert numbers.reader.windows == [None]
+
+
+def test_older_warehouse_goes_on_from_its_own_bound(numbers, warehouse):
+    """A backup that was restored."""
+    numbers(5)
+    backup = warehouse.file.read_bytes()
+    numbers(8)
+    warehouse.file.write_bytes(backup)
+    assert numbers(9) == (4, 4, 0, 0, 0)
+    assert landed(warehouse) == 9
+
+
+def test_deleted_folder_of_dlt(numbers, warehouse):
+    """The bound is kept in the warehouse."""
+    numbers(5)
+    shutil.rmtree(warehouse.folder / "local.dlt")
+    assert numbers(7) == (2, 2, 0, 0, 0)
+    assert landed(warehouse) == 7
+
+
+@pytest.mark.parametrize("what", ["state", "schema", "all"])
+def test_corrupt_folder_of_dlt(numbers, warehouse, what):
+    numbers(5)
+    folder = warehouse.folder / "local.dlt" / "made_up"
+    spoiled = {
+        "state": [folder / "state.json"],
+        "schema": list((folder / "schemas").glob("*.json")),
+        "all": [path for path in folder.rglob("*") if path.is_file()],
+    }[what]
+    assert spoiled
+    for path in spoiled:
+        path.write_bytes(b"\x00{not json")
+    assert numbers(7) == (2, 2, 0, 0, 0)
+    assert landed(warehouse) == 7
+
+
+def test_package_of_a_killed_run_is_loaded_first(numbers, warehouse, monkeypatch):
+    """As it was read then; after it the run goes on from its bound."""
+
+    def killed(*_, **__):
+        raise SystemError("killed")
+
+    numbers(3)
+    with monkeypatch.context() as patch:
+        patch.setattr(dlt.Pipeline, "load", killed)
+        assert "killed" in numbers(5, "old")["made_up"]
+    assert landed(warehouse) == 3
+    between = datetime.now(UTC)
+    assert numbers(6, "new") == (1, 1, 0, 0, 0)
+    query = "select thing_id, label, _observed_at < ? from raw_made_up.things where thing_id > 2 order by 1"
+    assert warehouse.query(query, between) == [(3, "old", True), (4, "old", True), (5, "new", False)]
+    ledger = "select rows_loaded, status from raw_operations.load_ledger order by finished_at"
+    assert warehouse.query(ledger) == [(3, "complete"), (2, "complete"), (1, "complete")]
+
+
+def test_corrupt_package_of_a_killed_run(numbers, warehouse, monkeypatch):
+    """The message says what to remove; then all is read again, since the bound has not moved."""
+
+    def killed(*_, **__):
+        raise SystemError("killed")
+
+    numbers(3)
+    with monkeypatch.context() as patch:
+        patch.setattr(dlt.Pipeline, "load", killed)
+        numbers(5)
+    (package,) = (warehouse.folder / "local.dlt").rglob("new_jobs/things.*.parquet")
+    package.write_bytes(b"PAR1 not")
+    message = numbers(6)["made_up"]
+    folder = warehouse.folder / "local.dlt" / "made_up"
+    assert f"what an interrupted run left in {folder} can't be loaded. If that goes on, remove it" in message
+    assert "too small to be a Parquet file" in message
+    shutil.rmtree(folder)
+    assert numbers(6) == (3, 3, 0, 0, 0)
+    assert landed(warehouse) == 6
+
+
+def test_systems_side_by_side(warehouse):
+    systems = [made_up(THINGS, reader=Numbers(10 + n), name=f"made_up_{n}") for n in range(6)]
+    with pipeline.opened(systems) as opened:
+        errors = pipeline.run(opened, systems, lambda system: pipeline.Run(), lambda system: system.streams)
+        assert errors == {}
+        ledger = opened.query("select system, rows_loaded from raw_operations.load_ledger order by 1")
+    assert [tuple(row.values()) for row in ledger] == [(f"made_up_{n}", 10 + n) for n in range(6)]
+
+
+def test_a_system_that_cannot_start_stops_no_other(warehouse):
+    def broken(run=None):
+        raise ValueError("no such option")
+
+    good = made_up(THINGS, reader=Numbers(2))
+    bad = dataclasses.replace(good, name="bad", source=broken)
+    assert set(warehouse.run(bad, good)) == {"things"}
+    assert warehouse.errors == {"bad": "ValueError: no such option"}
+    assert landed(warehouse) == 2
+
+
+def test_target(monkeypatch):
+    for value, name in (("", "sandbox"), ("local", "local")):
+        monkeypatch.setenv("DBT_TARGET", value)
+        assert pipeline.target() == name and pipeline.warehouse_path().name == f"{name}.duckdb"
+    monkeypatch.setenv("DBT_TARGET", "prod")
+    with pytest.raises(ConfigurationError, match="DBT_TARGET is 'prod': set it to sandbox or local"):
+        pipeline.target()
+
+
+def test_the_warehouse_is_readable_for_dbt(numbers, warehouse):
+    """Nothing is left that only a run could open."""
+    numbers(1)
+    with duckdb.connect(str(warehouse.file), read_only=True) as connection:
+        assert connection.sql("from raw_made_up.things").fetchall()
+    assert [path.name for path in Path(warehouse.folder).glob("*.wal")] == []
