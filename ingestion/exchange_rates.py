@@ -60,18 +60,17 @@ class Reader:
         first = self.start
         if window.since:
             first = window.since.date() - (timedelta() if window.is_partial else self.REREAD)
-        pages = 0
         while first <= last:
             until = min(first + self.PAGE, last)
-            if page := self._rates(first, until):
-                pages += 1
-                yield page
+            if answer := self._rates(first, until):
+                yield self._rates_page(answer)
+                # Not today: the service may lag behind by more than what is read again.
+                window.reached = datetime.combine(_date(max(answer.json["rates"])), time(), UTC)
             first = until + timedelta(days=1)
-        if not pages and not window.is_partial:
+        if not window.reached and not window.is_partial:
             raise SourceError(
                 f"{self.client.base_url} has no rates of {self.base}: check the options base_url and base"
             )
-        window.reached = datetime.combine(last, time(), UTC)
 
     def check(self, stream: Stream) -> str:
         """What the service has; raises SourceError if it doesn't answer in its form."""
@@ -84,7 +83,7 @@ class Reader:
         """Closes the connection."""
         self.client.session.close()
 
-    def _rates(self, first: date, last: date) -> Page | None:
+    def _rates(self, first: date, last: date) -> Answer | None:
         """The rates of a range of days; None where it has no working day."""
         try:
             answer = self.client.get(f"{first}..{last}", base=self.base)
@@ -92,6 +91,9 @@ class Reader:
             return None
         if "rates" not in answer.json or answer.json.get("base") != self.base:
             raise SourceError(f"{first}..{last}: the answer has no rates of {self.base}: {str(answer.json)[:200]}")
+        return answer if answer.json["rates"] else None
+
+    def _rates_page(self, answer: Answer) -> Page:
         rates = (
             {"base_currency": self.base, "currency": currency, "rate_date": day, "rate": rate}
             for day, rates in answer.json["rates"].items()

@@ -65,9 +65,18 @@ def test_first_and_next_runs(service, warehouse):
     assert position.startswith(f"/v1/{START}..{TODAY}?base=EUR ")
 
     again = warehouse.run("exchange_rates")
-    assert service.ranges() == [f"{TODAY - Reader.REREAD}..{TODAY}"], "only the last days are read again"
+    newest = date.fromisoformat(str(day))
+    assert service.ranges() == [f"{newest - Reader.REREAD}..{TODAY}"], "from some days before the newest rate on"
     assert counts(again["rates"])[1:] == (0, again["rates"]["rows_read"], 0, 0) and again["rates"]["rows_read"] > 0
     assert counts(again["currencies"]) == (CURRENCIES, 0, CURRENCIES, 0, 0)
+
+
+def test_a_service_that_lags_behind_loses_no_day(service, warehouse):
+    service.clock = TODAY - timedelta(days=25)
+    warehouse.run("exchange_rates")
+    service.clock = TODAY
+    warehouse.run("exchange_rates")
+    assert distinct_days(warehouse) >= service.days(START, TODAY)
 
 
 def test_corrected_rate(service, warehouse):
