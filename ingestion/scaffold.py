@@ -31,7 +31,7 @@ def sources(system: System) -> str:
         "name": system.name,
         "schema": raw_dataset(system.name),
         "description": system.description,
-        "tables": [_table(system.name, stream) for stream in system.streams],
+        "tables": [_table(system, stream) for stream in system.streams],
     }
     text = yaml.safe_dump({"version": 2, "sources": [source]}, sort_keys=False, width=110, allow_unicode=True)
     return (
@@ -39,19 +39,21 @@ def sources(system: System) -> str:
     )
 
 
-def _table(system: str, stream: Stream) -> dict[str, Any]:
-    # A table whose rows have not changed is as fresh as its last complete reading, hence the ledger.
+def _table(system: System, stream: Stream) -> dict[str, Any]:
+    # A table whose rows have not changed is as fresh as its last complete reading, hence the ledger. What is computed
+    # from other systems (no options) is read only when there is something new.
     newest = (
         "select max(finished_at) from raw_operations.load_ledger "
-        f"where system = '{system}' and stream = '{stream.name}' and status = 'complete'"
+        f"where system = '{system.name}' and stream = '{stream.name}' and status = 'complete'"
     )
+    freshness = {
+        "loaded_at_query": newest,
+        "freshness": {"warn_after": {"count": WARN_AFTER_HOURS, "period": "hour"}},
+    }
     return {
         "name": stream.name,
         "description": stream.contract.description,
-        "config": {
-            "loaded_at_query": newest,
-            "freshness": {"warn_after": {"count": WARN_AFTER_HOURS, "period": "hour"}},
-        },
+        **({"config": freshness} if system.options else {}),
         "columns": [
             {"name": name, "description": description, "data_type": sql_type.lower()}
             for name, sql_type, description in stream.columns
