@@ -41,8 +41,8 @@ format: setup  ## Format Python and SQL
 bench: setup  ## Measure how long the daily commands take
 	@python benchmarks/daily.py
 
-chaos: setup  ## Kill ingest at random moments, again and again; the marts must not change
-	@python -m pytest tests/chaos -n 0
+chaos: setup  ## Kill ingest at random moments (KILLS=10 SEED=...); the marts must not change
+	@python -m pytest tests/chaos -n 0 -s
 
 lock: setup  ## Renew requirements.lock from pyproject.toml
 	@uv pip compile -q --universal --all-extras --generate-hashes --no-header --no-annotate pyproject.toml -o requirements.lock
