@@ -181,9 +181,12 @@ def _configured(names: list[str]) -> Iterator[list[System]]:
         print("sandbox: starting", flush=True)
         for name in absent:
             print(f"{name}: left out, the sandbox does not have it", flush=True)
-        with sandbox.running([system.name for system in systems]) as options:
-            os.environ.update(options)
-            yield systems
+        try:
+            with sandbox.running([system.name for system in systems]) as options:
+                os.environ.update(options)
+                yield systems
+        except sandbox.InUse as error:
+            raise ConfigurationError(str(error)) from error
         return
     ready = [system for system in systems if not system.missing]
     unready = {system.name: system.missing for system in systems if system.missing}

@@ -58,7 +58,7 @@ class Reader:
                     continue
                 reseller = path.parent.name
                 if reseller not in dialects:
-                    raise SourceError(f"add a section [{reseller}] to {self.folder / 'resellers.toml'}")
+                    raise SourceError(f"add a section [{reseller}] to resellers.toml")
                 rows, rejected = read_csv(path, name, dialects[reseller])
                 rows = _translate(self.db, rows, dialects[reseller], reseller)
                 missing_columns(stream.contract, rows.column_names)
