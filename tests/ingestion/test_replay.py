@@ -49,7 +49,6 @@ def test_looser_contract(system, readings, warehouse):
         readings.next = [page((1, "a"), (2, None), ("x", None), at=at)]
         assert counts(warehouse.run(system())["things"])[3] == 2
     readings.next = []
-    assert replayed(system()) == {"things": (0, 2)}, "nothing fits yet"
     assert replayed(system(contract=LOOSE)) == {"things": (1, 1)}
     rows = "select thing_id, label, _observed_at, _position from raw_made_up.things where thing_id = 2"
     assert warehouse.query(rows) == [(2, None, DAY, "page 2")]
@@ -61,7 +60,7 @@ def test_looser_contract(system, readings, warehouse):
     assert replayed(system(contract=LOOSE)) == {"things": (0, 1)}
     assert len(warehouse.query(rows)) == 1
     ledger = "select status, rows_read, rows_loaded, rows_rejected from raw_operations.load_ledger order by finished_at"
-    assert warehouse.query(ledger)[2:] == [("replayed", 2, 0, 2), ("replayed", 2, 1, 1), ("replayed", 1, 0, 1)]
+    assert warehouse.query(ledger)[2:] == [("replayed", 2, 1, 1), ("replayed", 1, 0, 1)]
     packages = """
         select _dlt_load_id from raw_made_up.rejected_rows where is_replayed
         union select _dlt_load_id from raw_made_up.things where thing_id = 2
