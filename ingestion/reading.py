@@ -223,15 +223,21 @@ class _Reading:
 # Per key, gone only if it is gone in every row of `known`: rows read in this run were added as alive.
 _ALIVE = "(select _key, bool_and(is_gone) as is_gone from known group by _key)"
 
+# As the macro current_state says it.
 _KNOWN_ROWS = """
+    with marks as (
+        select _key, max(_observed_at) filter (where _mark = 'gone') as gone_at,
+            max(_observed_at) filter (where _mark = 'back') as back_at
+        from {table} where _mark is not null group by _key
+    )
     select _key, newest.h as _row_hash, newest.c as _cursor, is_gone
     from (
         select _key,
-            max({'v': _version, 'o': _observed_at, 'h': _row_hash, 'c': cast({cursor} as varchar)})
-                filter (where _mark is null) as newest,
-            coalesce(max(_observed_at) filter (where _mark = 'gone')
-                > max(_observed_at) filter (where _mark is distinct from 'gone'), false) as is_gone
-        from {table} group by _key
+            max({'v': _version, 'o': _observed_at, 'h': _row_hash, 'c': cast({cursor} as varchar)}) filter (
+                where _mark is null and (gone_at is null or _observed_at >= gone_at or back_at >= gone_at)
+            ) as newest,
+            coalesce(max(gone_at) > max(_observed_at) filter (where _mark is distinct from 'gone'), false) as is_gone
+        from {table} left join marks using (_key) group by _key
     )
 """
 
