@@ -18,7 +18,7 @@ import duckdb
 import psycopg
 import pytest
 
-from ingestion import http, pipeline
+from ingestion import errors, http, pipeline
 from ingestion.reading import resources
 from ingestion.stream import Run
 from ingestion.systems import System, all_systems
@@ -30,12 +30,13 @@ PASSWORD = "Pä55 w@rd/50%:x"  # every character that has to be percent-encoded
 
 @pytest.fixture(autouse=True)
 def surroundings(tmp_path, monkeypatch):
-    """A warehouse and a sandbox folder of the test's own, target local, no option set."""
+    """A warehouse and a sandbox folder of the test's own, target local, no option set, no secret known yet."""
     for name in [name for name in os.environ if name.startswith("SOURCES__")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("DBT_TARGET", "local")
     monkeypatch.setenv("WAREHOUSE_DIR", str(tmp_path / "warehouse"))
     monkeypatch.setenv("SANDBOX_ROOT", str(tmp_path / "sandbox"))
+    monkeypatch.setattr(errors, "_secrets", set())
     monkeypatch.chdir(ROOT)
 
 
