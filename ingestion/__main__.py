@@ -197,7 +197,10 @@ def _configured(names: list[str]) -> Iterator[list[System]]:
 
 
 def _time(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time: write 2026-01-31 or 2026-01-31T12:00") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
