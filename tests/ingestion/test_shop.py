@@ -367,7 +367,8 @@ def test_names_that_need_quoting(shop, warehouse):
             primary key ("Row ID", "the ""part"" 1")
         );
         insert into "My 'Schema'"."Odd ""Table"" 1"
-            values (1, 'it''s', 'x', 'y', 5, '2026-03-01'), (1, '"', 'x', 'y', 6, '2026-03-02'), (2, '', 'x', 'y', 8, null);
+            values (1, 'it''s', 'x', 'y', 5, '2026-03-01'), (1, '"', 'x', 'y', 6, '2026-03-02'),
+                (2, '', 'x', 'y', 8, null);
         grant usage on schema "My 'Schema'" to catchment_reader;
         grant select on "My 'Schema'"."Odd ""Table"" 1" to catchment_reader
     """)
