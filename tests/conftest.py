@@ -3,6 +3,7 @@ to be installed there."""
 
 import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
@@ -14,6 +15,9 @@ shutil.copytree(
     Path(__file__).parents[1] / ".dlt", f"{_settings.name}/.dlt", ignore=shutil.ignore_patterns("secrets.toml")
 )
 os.environ["DLT_PROJECT_DIR"] = _settings.name
+
+# A shell starts background jobs with Ctrl-C ignored, and so would be what the tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(trylast=True)
