@@ -133,16 +133,24 @@ def test_run_and_status(run, partners, monkeypatch):
     assert run("replay", "shop")[:2] == (0, "shop: no rejected rows to replay\n")
 
 
-def test_status_before_anything_was_loaded(run):
-    assert run("status", "--json")[:2] == (0, "[]\n")
+def test_warehouse_that_is_open_in_another_process(run, partners, warehouse):
+    """It is named, nothing is tried, and once it is gone all is well."""
+    warehouse.folder.mkdir()
+    hold = f"import duckdb; c = duckdb.connect({str(warehouse.file)!r}); print('open', flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", hold], stdin=-1, stdout=-1, text=True) as holder:
+        assert holder.stdout.readline() == "open\n"
+        code, _, err = run("status")
+        assert run("run") == (code, "", err)
+        holder.communicate("\n")
+    assert code == 2
+    assert err.startswith(f"ingestion: {warehouse.file} is open in another process: ")
+    assert "python" in err and f"(PID {holder.pid})" in err and err.endswith("Close it there and run again\n")
     assert run("status")[0] == 0
 
 
-def test_since_and_until(run, shop):
-    for number in (1, 2, 3):
-        shop.customer(number, DAY.replace(day=number))
-    code, out, _ = run("run", "shop", "--since", "2026-03-02", "--until", "2026-03-03T00:00:00+00:00")
-    assert code == 0 and re.search(r"^shop\.customers +1 +1 +0 +0 +0 +ok", out, re.MULTILINE)
+def test_status_before_anything_was_loaded(run):
+    assert run("status", "--json")[:2] == (0, "[]\n")
+    assert run("status")[0] == 0
 
 
 def test_since_where_no_stream_has_a_cursor(run, partners):
@@ -150,9 +158,11 @@ def test_since_where_no_stream_has_a_cursor(run, partners):
     assert code == 2 and "none of these streams can be bounded by --since or --until" in err
 
 
-def test_accept_deletes(run, shop):
-    shop.customer(1)
-    run("run", "shop")
+def test_options_of_run(run, shop):
+    for number in (1, 2, 3):
+        shop.customer(number, DAY.replace(day=number))
+    code, out, _ = run("run", "shop", "--since", "2026-03-02", "--until", "2026-03-03T00:00:00+00:00")
+    assert code == 0 and re.search(r"^shop\.customers +1 +1 +0 +0 +0 +ok", out, re.MULTILINE)
     shop.execute("delete from customers")
     code, out, _ = run("run", "shop", "--accept-deletes")
     assert code == 0 and re.search(r"^shop\.customers +0 +0 +0 +0 +1 +ok", out, re.MULTILINE)
@@ -195,14 +205,6 @@ def test_sandbox_and_credentials():
     )
     assert result.stderr == f"ingestion: {expected}\n"
     assert "hunter2" not in result.stdout + result.stderr
-
-
-def test_warehouse_that_is_open_elsewhere(partners, warehouse):
-    warehouse.folder.mkdir()
-    with duckdb.connect(str(warehouse.file)):
-        result = command("run")
-    assert result.returncode == 2
-    assert re.match(rf"ingestion: {warehouse.file} is open in another process: .*\(PID \d+\)", result.stderr)
 
 
 @pytest.fixture

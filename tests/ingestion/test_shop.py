@@ -86,8 +86,6 @@ def test_deleted_and_back(shop, customers, warehouse):
     shop.execute("delete from customers where customer_id > 1")
     assert customers()[4] == 0 and "3 of 4 known rows are no longer in the source" in customers.row["error"]
     assert current(warehouse) == [1, 2, 3, 4]
-    assert customers(accept_deletes=True)[4] == 3
-    assert current(warehouse) == [1]
 
 
 def test_cursors_without_a_time(shop, customers, warehouse):
@@ -192,9 +190,8 @@ def test_retyped_columns(shop, customers, warehouse):
     assert current(warehouse) == [1, 2, 3]
     assert warehouse.query("select distinct reason from raw_shop.rejected_rows") == [("created_at: '5' is not a time",)]
     shop.execute("alter table customers alter updated_at type bigint using 7")
-    assert customers() == (0, 0, 0, 0, 0)
-    assert "cannot cast type bigint to timestamp with time zone" in customers.row["error"]
-    assert current(warehouse) == [1, 2, 3]
+    with pytest.raises(SourceError, match="cannot cast type bigint to timestamp with time zone"):
+        list(sql.Tables(shop.credentials, "public").read(STREAMS[0], EVERYTHING))
 
 
 def test_all_tables_in_one_snapshot(shop, warehouse):
@@ -216,9 +213,9 @@ def test_all_tables_in_one_snapshot(shop, warehouse):
 
 
 MANY = """
-    insert into customers select i, repeat('x', 1500), null, null, null, null, null, true, true, now(), now()
+    insert into customers select i, repeat('x', {1}), null, null, null, null, null, true, true, now(), now()
     from generate_series(1, {0}) as i;
-    insert into products select i, 's' || i, repeat('x', 1500), null, 'EUR', 1, null, null, true, now(), now()
+    insert into products select i, 's' || i, repeat('x', {1}), null, 'EUR', 1, null, null, true, now(), now()
     from generate_series(1, {0}) as i;
 """
 
@@ -226,7 +223,7 @@ MANY = """
 def test_tables_of_many_pages(shop, warehouse, monkeypatch):
     monkeypatch.setattr(sql, "CHUNK_ROWS", 2048)
     monkeypatch.setattr(sql, "CHUNK_KEYS", 1000)
-    shop.execute(MANY.format(4_000))
+    shop.execute(MANY.format(4_000, 10))
     ledger = warehouse.run("shop", streams=("customers", "products"))
     assert {counts(row) for row in ledger.values()} == {(4_000, 4_000, 0, 0, 0)}
     shop.execute("update customers set updated_at = updated_at - interval '1 year' where customer_id <= 2500")
@@ -238,7 +235,7 @@ def test_tables_of_many_pages(shop, warehouse, monkeypatch):
 def test_connection_cut_in_the_middle_of_a_table(shop, warehouse, monkeypatch):
     """The stream has failed, what came is kept, nothing is gone; the next stream connects anew."""
     monkeypatch.setattr(sql, "CHUNK_ROWS", 2048)
-    shop.execute(MANY.format(20_000) + "; delete from products where product_id > 1")
+    shop.execute(MANY.format(30_000, 600) + "; delete from products where product_id > 1")
     kill = "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'catchment_reader'"
     seen = []
 
@@ -250,17 +247,17 @@ def test_connection_cut_in_the_middle_of_a_table(shop, warehouse, monkeypatch):
     ledger = warehouse.run("shop", streams=("customers", "products"), report=cut)
     assert seen[0] == "customers"
     first, second = ledger["customers"], ledger["products"]
-    assert first["status"] == "failed" and 0 < first["rows_loaded"] < 20_000
+    assert first["status"] == "failed" and 0 < first["rows_loaded"] < 30_000
     where = f"127.0.0.1:{shop.server.port}/{shop.name}"
     assert first["error"].startswith(f"{where}: the connection broke while the table was read")
     assert counts(second) == (1, 1, 0, 0, 0)
     ledger = warehouse.run("shop", streams=("customers",))
-    assert counts(ledger["customers"]) == (20_000, 20_000 - first["rows_loaded"], first["rows_loaded"], 0, 0)
+    assert counts(ledger["customers"]) == (30_000, 30_000 - first["rows_loaded"], first["rows_loaded"], 0, 0)
 
 
 def test_server_stopped_in_the_middle_of_a_table(shop, warehouse, monkeypatch):
     monkeypatch.setattr(sql, "CHUNK_ROWS", 2048)
-    shop.execute(MANY.format(20_000) + "; delete from products where product_id > 1")
+    shop.execute(MANY.format(30_000, 600) + "; delete from products where product_id > 1")
     stopped = []
 
     def stop(stream, rows):
@@ -279,8 +276,8 @@ def test_server_stopped_in_the_middle_of_a_table(shop, warehouse, monkeypatch):
     assert second.startswith("can't connect to 127.0.0.1:") and "Connection refused" in second
     monkeypatch.setenv("SOURCES__SHOP__CREDENTIALS", shop.credentials)
     row = warehouse.run("shop", streams=("customers",))["customers"]
-    assert row["rows_loaded"] + row["rows_unchanged"] == 20_000 and row["rows_unchanged"] > 0
-    assert warehouse.query("select count(distinct _key) from raw_shop.customers where _mark is null") == [(20_000,)]
+    assert row["rows_loaded"] + row["rows_unchanged"] == 30_000 and row["rows_unchanged"] > 0
+    assert warehouse.query("select count(distinct _key) from raw_shop.customers where _mark is null") == [(30_000,)]
 
 
 def credentials(shop, user="catchment_reader", password=PASSWORD, host="127.0.0.1", port=None, database=None):
