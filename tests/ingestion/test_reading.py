@@ -62,16 +62,12 @@ def current(warehouse):
 
 
 def test_unchanged_rows_are_not_appended_again(things, warehouse):
-    assert things(page(thing(1), thing(2)), page(thing(3))) == (3, 3, 0, 0, 0)
+    assert things(page(thing(1), thing(2), thing(1)), page(thing(3), thing(1))) == (5, 3, 2, 0, 0)
     assert things(page(thing(3)), page(thing(2), thing(1))) == (3, 0, 3, 0, 0)
     assert things(page(thing(1), thing(2, "b"), thing(3))) == (3, 1, 2, 0, 0)
     assert current(warehouse) == [(1, "a"), (2, "b"), (3, "a")]
     assert things(page(thing(1), thing(2, "a"), thing(3))) == (3, 1, 2, 0, 0), "back to what it was is a change"
     assert current(warehouse) == [(1, "a"), (2, "a"), (3, "a")]
-
-
-def test_the_same_row_twice_in_a_reading(things):
-    assert things(page(thing(1), thing(1)), page(thing(1))) == (3, 1, 2, 0, 0)
 
 
 def test_deleted_and_back(things, warehouse):
@@ -97,13 +93,8 @@ def test_more_than_half_gone_stops(things, warehouse):
     assert "--accept-deletes" in things.row["error"]
     assert len(current(warehouse)) == 3
     assert things(page(thing(0)), accept_deletes=True) == (1, 0, 1, 0, 2)
+    assert things() == (0, 0, 0, 0, 0) and things.row["status"] == "failed", "everything gone"
     assert current(warehouse) == [(0, "a")]
-
-
-def test_everything_gone_stops(things, warehouse):
-    things(page(thing(1)))
-    assert things() == (0, 0, 0, 0, 0) and things.row["status"] == "failed"
-    assert current(warehouse) == [(1, "a")]
 
 
 def test_failed_reading_marks_nothing_gone(things, warehouse):
@@ -117,7 +108,9 @@ def test_rejected_row_is_kept_and_not_gone(things, warehouse):
     things(page(thing(1), thing(2), thing(3)))
     for _ in range(2):
         assert things(page(thing(1), thing(2, amount="x"), thing(3, label=None))) == (3, 0, 1, 2, 0)
+    assert things(page(thing(1), thing(2), thing("3!"))) == (3, 0, 2, 1, 0), "its key can't be read: it may be 3"
     assert len(current(warehouse)) == 3
+    warehouse.query("delete from raw_made_up.rejected_rows where reason like 'thing_id%'")
     columns = "system, stream, position, reason, original, is_replayed"
     rejected = warehouse.query(f"select distinct {columns} from raw_operations.rejected_rows order by 3")
     ids = warehouse.query("select count(*), count(distinct rejected_id) from raw_operations.rejected_rows")
@@ -127,13 +120,6 @@ def test_rejected_row_is_kept_and_not_gone(things, warehouse):
          '{"thing_id": 2, "label": "a", "amount": "x"}', False),
         ("made_up", "things", "page 3", "label: is missing", '{"thing_id": 3, "label": null}', False),
     ]  # fmt: skip
-
-
-def test_rejected_row_with_unreadable_key_marks_nothing_gone(things, warehouse):
-    """It may be any of those that are missing."""
-    things(page(thing(1), thing(2), thing(3)))
-    assert things(page(thing(1), thing(2), thing("3!"))) == (3, 0, 2, 1, 0)
-    assert len(current(warehouse)) == 3
 
 
 def test_what_a_run_writes(things, warehouse):
@@ -259,7 +245,6 @@ def test_events_are_appended_once(warehouse, readings):
     for pages, expected in (
         ((page(thing(1), thing(2), thing(1)),), (3, 2, 1, 0, 0)),
         ((page(thing(2)), page(thing(3))), (2, 1, 1, 0, 0)),
-        ((page(thing(3)),), (1, 0, 1, 0, 0)),
     ):
         readings.next = pages
         assert counts(warehouse.run(system)["events"]) == expected, "and what is not seen again is not gone"

@@ -107,8 +107,6 @@ def test_cursors_without_a_time(shop, customers, warehouse):
         "updated_at: '-infinity' is not a time",
     }
     assert current(warehouse) == [1, 2, 3, 6]
-    shop.execute("update customers set updated_at = %s", DAY + timedelta(days=1))
-    assert customers() == (6, 6, 0, 0, 0)
 
 
 def test_since_and_until(shop, customers, warehouse):
@@ -235,7 +233,7 @@ def test_tables_of_many_pages(shop, warehouse, monkeypatch):
 def test_connection_cut_in_the_middle_of_a_table(shop, warehouse, monkeypatch):
     """The stream has failed, what came is kept, nothing is gone; the next stream connects anew."""
     monkeypatch.setattr(sql, "CHUNK_ROWS", 2048)
-    shop.execute(MANY.format(30_000, 600) + "; delete from products where product_id > 1")
+    shop.execute(MANY.format(24_000, 500) + "; delete from products where product_id > 1")
     kill = "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'catchment_reader'"
     seen = []
 
@@ -247,17 +245,17 @@ def test_connection_cut_in_the_middle_of_a_table(shop, warehouse, monkeypatch):
     ledger = warehouse.run("shop", streams=("customers", "products"), report=cut)
     assert seen[0] == "customers"
     first, second = ledger["customers"], ledger["products"]
-    assert first["status"] == "failed" and 0 < first["rows_loaded"] < 30_000
+    assert first["status"] == "failed" and 0 < first["rows_loaded"] < 24_000
     where = f"127.0.0.1:{shop.server.port}/{shop.name}"
     assert first["error"].startswith(f"{where}: the connection broke while the table was read")
     assert counts(second) == (1, 1, 0, 0, 0)
     ledger = warehouse.run("shop", streams=("customers",))
-    assert counts(ledger["customers"]) == (30_000, 30_000 - first["rows_loaded"], first["rows_loaded"], 0, 0)
+    assert counts(ledger["customers"]) == (24_000, 24_000 - first["rows_loaded"], first["rows_loaded"], 0, 0)
 
 
 def test_server_stopped_in_the_middle_of_a_table(shop, warehouse, monkeypatch):
     monkeypatch.setattr(sql, "CHUNK_ROWS", 2048)
-    shop.execute(MANY.format(30_000, 600) + "; delete from products where product_id > 1")
+    shop.execute(MANY.format(24_000, 500) + "; delete from products where product_id > 1")
     stopped = []
 
     def stop(stream, rows):
@@ -276,8 +274,8 @@ def test_server_stopped_in_the_middle_of_a_table(shop, warehouse, monkeypatch):
     assert second.startswith("can't connect to 127.0.0.1:") and "Connection refused" in second
     monkeypatch.setenv("SOURCES__SHOP__CREDENTIALS", shop.credentials)
     row = warehouse.run("shop", streams=("customers",))["customers"]
-    assert row["rows_loaded"] + row["rows_unchanged"] == 30_000 and row["rows_unchanged"] > 0
-    assert warehouse.query("select count(distinct _key) from raw_shop.customers where _mark is null") == [(30_000,)]
+    assert row["rows_loaded"] + row["rows_unchanged"] == 24_000 and row["rows_unchanged"] > 0
+    assert warehouse.query("select count(distinct _key) from raw_shop.customers where _mark is null") == [(24_000,)]
 
 
 def credentials(shop, user="catchment_reader", password=PASSWORD, host="127.0.0.1", port=None, database=None):
