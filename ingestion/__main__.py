@@ -5,7 +5,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from ingestion import enrichments, pipeline, replay, scaffold
@@ -68,14 +68,14 @@ def run_command(parsed: argparse.Namespace) -> int:
     """Reads and loads."""
     bounded = bool(parsed.since or parsed.until)
 
-    def streams(system: System) -> list[Stream]:
-        return [stream for stream in system.streams if stream.cursor or not bounded]
+    def streams(all_streams: Sequence[Stream]) -> list[Stream]:
+        return [stream for stream in all_streams if stream.has_times or not bounded]
 
     with _configured(parsed.systems) as systems:
-        systems = [system for system in systems if streams(system)]
+        systems = [system for system in systems if system.has_catalog or streams(system.streams)]
         if not systems:
             raise ConfigurationError("none of these streams can be bounded by --since or --until; see: list")
-        display = Display({system.name: [stream.name for stream in streams(system)] for system in systems})
+        display = Display([system.name for system in systems])
         run_id = Run().run_id
 
         def run_for(system: System) -> Run:

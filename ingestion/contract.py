@@ -26,6 +26,11 @@ Rate = Annotated[Decimal, "DECIMAL(28,12)"]
 ITEM = "_item"
 """A page of JSON objects is a table of this one text column (and `_position`)."""
 
+UNFIT = "_unfit"
+"""A database's rows may have this column: a JSON object of values that no column of ours can hold, else null."""
+
+_NUMBERS = ("int", "uint", "halffloat", "float", "double", "decimal", "bigint", "smallint", "ubigint", "hugeint")
+
 _TYPES = {
     int: "BIGINT",
     float: "DOUBLE",
@@ -37,11 +42,14 @@ _TYPES = {
 
 # DuckDB's casts are lenient ('2024-01-01 junk' is a date, 1.7 an integer); a text must look like its type
 # before it is cast, so that no digit and no word is lost in silence.
+_FLOAT = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf|infinity|NaN|Inf|Infinity)"
 _LOOKS_LIKE = {
     "BIGINT": r"[+-]?\d+",
-    "DOUBLE": r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf|infinity|NaN|Inf|Infinity)",
+    "DOUBLE": _FLOAT,
+    "FLOAT": _FLOAT,
     "BOOLEAN": r"(?i)true|false|t|f|yes|no|1|0",
     "DATE": r"\d{4}-\d{2}-\d{2}",
+    "TIMESTAMP": r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?",
     "TIMESTAMP WITH TIME ZONE": r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?( ?(Z|UTC|[+-]\d{2}(:?\d{2})?))?)?",
 }
 
@@ -60,6 +68,8 @@ class Field:
     """Method of `ingestion.enrichments` that is run over its values."""
     source: str = ""
     """Name of the source's column or JSON member, where it is not `name`."""
+    is_lenient: bool = False
+    """A value that the type can't hold lands as null, and its text in `_unknown_fields`; else it rejects its row."""
 
 
 def field(description: str, *, key: bool = False, version: bool = False, enrich: str = "", source: str = "") -> Any:
@@ -178,60 +188,109 @@ def apply(connection: duckdb.DuckDBPyConnection, contract: Contract, page: pa.Ta
     says where each row was, null or absent where the source has no places. Raises SourceError where a
     whole column is absent.
     """
-    json_page = ITEM in page.column_names
-    present = [name for name in page.column_names if name != "_position"]
-    if not json_page:
-        missing_columns(contract, present)
-    column_types = {name: str(page.schema.field(name).type) for name in page.column_names}
-    columns, problems = [], []
-    for f in contract.fields:
-        raw = _json_member(f.source) if json_page else quote(f.source)
-        # Named apart from the page's own columns, which would win over an alias of the same name.
-        value = quote(f"typed {f.name}")
-        columns.append(f"{_cast(raw, f.type, 'string' if json_page else column_types[f.source])} as {value}")
-        problem = f"when {raw} is not null and {value} is null then '{f.name}: '''"
-        problem += f" || left(cast({raw} as varchar), 100) || ''' is not {_speak(f.type)}'"
-        if not f.nullable:
-            problem += f" when {raw} is null then '{f.name}: is missing'"
-        problems.append(f"case {problem} end")
-    unknown, original = _unknown_and_original(contract, present, json_page)
-    values = [quote(f"typed {f.name}") for f in contract.fields]
-    version = contract.version
-    statement = f"""
-        with typed as (
-            select {", ".join(columns)}, {unknown} as _unknown_fields, {original} as _original,
-                {"_position" if "_position" in page.column_names else "cast(null as varchar)"} as _position,
-                nullif(concat_ws('; ', {", ".join(problems)}), '') as _reason
-            from page
-        )
-        select {", ".join(f"{v} as {quote(f.name)}" for v, f in zip(values, contract.fields, strict=True))},
-            {_key(contract)} as _key,
-            {quote(f"typed {version.name}") if version else "cast(null as timestamptz)"} as _version,
-            md5(concat_ws(chr(31), {", ".join(f"coalesce(cast({n} as varchar), chr(30))" for n in values)},
-                _unknown_fields)) as _row_hash,
-            _position, _unknown_fields, _reason, case when _reason is not null then _original end as _original
-        from typed
-    """
     with registered(connection, page=page):
-        table = connection.sql(statement).to_arrow_table()
+        types = {name: str(page.schema.field(name).type) for name in page.column_names}
+        table = connection.sql(typing_query(contract, "page", types)).to_arrow_table()
     rejected = table.filter(pa.compute.is_valid(table["_reason"]))
     accepted = table.filter(pa.compute.is_null(table["_reason"])) if rejected.num_rows else table
+    unknown: set[str] = set()
+    if table["_unknown_fields"].null_count < table.num_rows:
+        with registered(connection, unknown_page=table.select(["_unknown_fields"])):
+            unknown = unknown_names(connection, "unknown_page")
     return Typed(
         accepted.drop_columns(["_reason", "_original"]),
         rejected.select(["_position", "_reason", "_original", "_key"]).rename_columns(
             ["position", "reason", "original", "_key"]
         ),
-        _unknown_names(connection, table["_unknown_fields"]),
+        unknown,
     )
+
+
+def may_reject(contract: Contract, types: dict[str, str]) -> bool:
+    """Whether a relation with columns of these types may have rows that do not fit."""
+    return ITEM in types or any(_problem(f, quote(f.source)) for f in contract.fields)
+
+
+def typing_query(contract: Contract, relation: str, types: dict[str, str]) -> str:
+    """SQL that types a relation (a name, or a query in parentheses) whose columns have these types.
+
+    It gives the contract's columns, `_key`, `_version`, `_row_hash`, `_position`, `_unknown_fields`, and for rows that
+    do not fit `_reason` and `_original`. Raises SourceError where a whole column is absent.
+    """
+    is_json = ITEM in types
+    present = [name for name in types if name not in ("_position", UNFIT)]
+    if not is_json:
+        missing_columns(contract, present)
+    columns, problems, misfits = [], [], []
+    for f in contract.fields:
+        raw = _json_member(f.source) if is_json else quote(f.source)
+        source_type = "string" if is_json else types[f.source]
+        value = _value(f, raw, source_type)
+        if UNFIT in types:
+            value = f"case when {_member(UNFIT, f.source)} is null then {value} end"
+        # Named apart from the relation's own columns, which would win over an alias of the same name.
+        typed = quote(f"typed {f.name}")
+        columns.append(f"{value} as {typed}")
+        problems += filter(None, [_problem(f, raw)])
+        if f.is_lenient and _is_text(source_type) and f.type != "VARCHAR":
+            kept = f"json_object({_literal(f.source)}, cast({raw} as varchar))"
+            misfits.append(f"case when {raw} is not null and {typed} is null then {kept} else '{{}}' end")
+    unknown, original = _unknown_and_original(contract, present, is_json)
+    misfits += [f"coalesce({UNFIT}, '{{}}')"] if UNFIT in types else []
+    if misfits:
+        merged = f"json_merge_patch(coalesce({unknown}, '{{}}'), {', '.join(misfits)})"
+        unknown = f"nullif(cast({merged} as varchar), '{{}}')"
+    reason = f"nullif(concat_ws('; ', {', '.join(problems)}), '')" if problems else "cast(null as varchar)"
+    position = "_position" if "_position" in types else "cast(null as varchar)"
+    values = [quote(f"typed {f.name}") for f in contract.fields]
+    version = contract.version
+    return f"""
+        with typed as (
+            select {", ".join(columns)}, {unknown} as _unknown_fields, {original} as _original,
+                {position} as _position, {reason} as _reason
+            from {relation}
+        ),
+        hashed as (select *, cast(hash({", ".join([*values, "_unknown_fields"])}) as varchar) as _row_hash from typed)
+        select {", ".join(f"{v} as {quote(f.name)}" for v, f in zip(values, contract.fields, strict=True))},
+            {_key(contract)} as _key,
+            {quote(f"typed {version.name}") if version else "cast(null as timestamptz)"} as _version,
+            _row_hash, _position, _unknown_fields, _reason,
+            case when _reason is not null then _original end as _original
+        from hashed
+    """
+
+
+def _is_text(source_type: str) -> bool:
+    return source_type.lower() in ("string", "large_string", "varchar")
+
+
+def _value(f: Field, raw: str, source_type: str) -> str:
+    """SQL for a value in its declared type; null where it does not fit."""
+    if f.is_lenient and not _is_text(source_type):
+        return raw if source_type == f.type else f"cast({raw} as {f.type})"
+    return _cast(raw, f.type, source_type.lower())
+
+
+def _problem(f: Field, raw: str) -> str:
+    """SQL that says what is wrong with a value, null where nothing is; empty if nothing can be."""
+    if f.is_lenient:
+        return ""
+    value, problem = quote(f"typed {f.name}"), ""
+    if f.type not in ("VARCHAR", "BLOB"):
+        problem = f"when {raw} is not null and {value} is null then '{f.name}: '''"
+        problem += f" || left(cast({raw} as varchar), 100) || ''' is not {_speak(f.type)}'"
+    if not f.nullable:
+        problem += f" when {raw} is null then '{f.name}: is missing'"
+    return f"case {problem} end" if problem else ""
 
 
 def _cast(raw: str, target: str, arrow_type: str) -> str:
     """SQL for a value that fits its declared type exactly, else null."""
-    if target == "VARCHAR":
-        return f"cast({raw} as varchar)"
+    if target in ("VARCHAR", "BLOB"):
+        return f"cast({raw} as {target.lower()})"
     cast = f"try_cast({raw} as {target})"
-    if target in ("BIGINT", "DOUBLE") or target.startswith("DECIMAL"):
-        if arrow_type.startswith(("int", "uint", "halffloat", "float", "double", "decimal")):
+    if target in ("BIGINT", "DOUBLE", "FLOAT") or target.startswith("DECIMAL"):
+        if arrow_type.startswith(_NUMBERS):
             # A cast that would round (1.7 to an integer, 1.239 to two decimals) is refused, not made.
             return f"case when {cast} = {raw} then {cast} end"
     elif target != "BOOLEAN" and arrow_type.startswith(("date", "timestamp")):
@@ -267,20 +326,16 @@ def _without(value: str, paths: list[list[str]]) -> str:
     return f"cast(json_merge_patch({', '.join(parts)}) as varchar)"
 
 
-def _unknown_names(connection: duckdb.DuckDBPyConnection, column: pa.ChunkedArray) -> set[str]:
-    if column.null_count == len(column):
-        return set()
-    unknown = pa.table({"fields": column})  # noqa: F841 (DuckDB reads the local name)
-    return {
-        name
-        for (name,) in connection.execute(
-            "select distinct unnest(json_keys(fields)) from unknown where fields is not null"
-        ).fetchall()
-    }
+def unknown_names(connection: duckdb.DuckDBPyConnection, relation: str) -> set[str]:
+    """The names in the `_unknown_fields` of a relation."""
+    names = f"select distinct unnest(json_keys(_unknown_fields)) from {relation} where _unknown_fields is not null"
+    return {name for (name,) in connection.execute(names).fetchall()}
 
 
 def _key(contract: Contract) -> str:
     names = [quote(f"typed {f.name}") for f in contract.key]
+    if not names:  # equal rows are told apart by their number
+        return "concat(_row_hash, '-', row_number() over (partition by _row_hash))"
     if len(names) == 1:
         return f"cast({names[0]} as varchar)"
     return f"cast(to_json([{', '.join(f'cast({name} as varchar)' for name in names)}]) as varchar)"
@@ -292,8 +347,26 @@ def _json_member(path: str) -> str:
     return f"({ITEM} ->> '${steps}')"
 
 
+def _member(column: str, name: str) -> str:
+    """SQL for the text of one member of a JSON column, whatever characters its name has."""
+    pointer = "/" + name.replace("~", "~0").replace("/", "~1")
+    return f"json_extract_string({column}, {_literal(pointer)})"
+
+
 def _pack(quoted: Iterable[str]) -> str:
     return ", ".join(f"{name} := {name}" for name in quoted)
+
+
+def cursor_number(value: str, sql_type: str) -> str:
+    """SQL for a cursor as an integer that can be summed up: microseconds since 1970, or itself; 0 where it is none."""
+    if not sql_type.startswith(("DATE", "TIMESTAMP")):
+        return f"coalesce({value}, 0)"
+    value = f"cast({value} as timestamp)" if sql_type == "DATE" else value
+    return f"case when isfinite({value}) then epoch_us({value}) else 0 end"
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def quote(name: str) -> str:

@@ -1,5 +1,6 @@
 """What a run shows: progress on a terminal, plain lines elsewhere, and the summary at the end."""
 
+import json
 import sys
 import time
 from pathlib import Path
@@ -13,8 +14,8 @@ from rich.table import Table
 class Display:
     """Shows rows read per system while a run goes on; a context manager."""
 
-    def __init__(self, streams: dict[str, list[str]]) -> None:
-        """`streams`: system -> its streams that are read."""
+    def __init__(self, systems: list[str]) -> None:
+        """`systems`: those that are read."""
         self.console = Console(soft_wrap=True)
         self.is_terminal = sys.stdout.isatty()
         self.started = time.monotonic()
@@ -28,7 +29,7 @@ class Display:
             console=self.console,
             transient=True,
         )
-        self.tasks: dict[str, TaskID] = {s: self.bar.add_task(s, total=None, rows=0, stream="") for s in streams}
+        self.tasks: dict[str, TaskID] = {s: self.bar.add_task(s, total=None, rows=0, stream="") for s in systems}
 
     def __enter__(self) -> "Display":
         if self.is_terminal:
@@ -65,9 +66,10 @@ class Display:
             name = f"{row['system']}.{row['stream']}"
             if row["unknown_fields"]:
                 self._line(
-                    "note",
-                    f"{name}: fields not in the contract, kept in _unknown_fields: {row['unknown_fields']}",
+                    "note", f"{name}: has no column, or does not fit it; see _unknown_fields: {row['unknown_fields']}"
                 )
+            for note in json.loads(row["notes"] or "[]"):
+                self._line("note", f"{name}: {note}")
             if row["error"]:
                 self._line("failed", f"{name}: {row['error']}")
         for system, error in errors.items():

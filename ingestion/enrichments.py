@@ -68,6 +68,7 @@ def new_inputs_query(systems: list[System]) -> str | None:
         f"select '{f.enrich}' as method, '{METHODS[f.enrich].version}' as method_version, "
         f"{METHODS[f.enrich].inputs.format(column=quote(f.name))} as input from raw_{system.name}.{stream.name}"
         for system in systems
+        if not system.has_catalog
         for stream in system.streams
         for f in stream.contract.fields
         if f.enrich

@@ -24,6 +24,7 @@ LEDGER = [
     ("rows_rejected", "BIGINT", "Rows that did not fit the contract, kept in rejected_rows."),
     ("rows_marked_gone", "BIGINT", "Keys that the source no longer has."),
     ("unknown_fields", "VARCHAR", "JSON array of fields seen that the contract does not know."),
+    ("notes", "VARCHAR", "JSON array of what a person should know: schema changes taken up, columns landed as text."),
     ("cursor_from", TIME, "Lower bound of what was read; null = from the beginning."),
     ("cursor_to", TIME, "Upper bound of what was read."),
     ("started_at", TIME, "When reading began (UTC)."),
@@ -46,6 +47,10 @@ REJECTED_ROWS = [
     ("observed_at", TIME, "When the request that read it began (UTC)."),
     ("_dlt_load_id", "VARCHAR", "The load that delivered the row."),
 ]
+
+
+LEDGER_TABLES = {"load_ledger": LEDGER, "rejected_rows": REJECTED_ROWS}
+"""The tables beside a system's streams, in its own raw schema."""
 
 
 @functools.cache

@@ -4,7 +4,7 @@ import contextlib
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,11 @@ from typing import Any
 import dlt
 import duckdb
 
-from ingestion import enrichments
+from ingestion import enrichments, evolution
+from ingestion.contract import Contract, Field
 from ingestion.errors import ConfigurationError, SourceError, explain
-from ingestion.ledger import LEDGER, REJECTED_ROWS
-from ingestion.stream import Run, Stream
+from ingestion.ledger import LEDGER_TABLES
+from ingestion.stream import SYSTEM_COLUMNS, Run, State, Stream
 from ingestion.systems import System
 
 TARGETS = ("sandbox", "local")
@@ -51,7 +52,8 @@ class Warehouse:
             self.connection.execute("set timezone = 'UTC'")
             self.systems = list(systems)
             for system in self.systems:
-                self._create_raw(system.name, system.streams)
+                if not system.has_catalog:
+                    self._create_raw(system.name, system.streams)
             self._create_raw(enrichments.NAME, [enrichments.STREAM])
             self._create_operations()
         except (duckdb.Error, OSError) as error:
@@ -69,45 +71,82 @@ class Warehouse:
         dataset = raw_dataset(system)
         existing = self._columns(dataset)
         tables = {stream.name: stream.columns for stream in streams}
-        self.connection.execute(f"create schema if not exists {dataset}")
-        for table, columns in {**tables, "load_ledger": LEDGER, "rejected_rows": REJECTED_ROWS}.items():
+        connection = self.connection.cursor()
+        connection.execute(f"create schema if not exists {dataset}")
+        for table, columns in {**tables, **LEDGER_TABLES}.items():
             if table not in existing:
                 declarations = ", ".join(f'"{name}" {sql_type}' for name, sql_type, _ in columns)
-                self.connection.execute(f"create table {dataset}.{table} ({declarations})")
+                connection.execute(f"create table {dataset}.{table} ({declarations})")
             for name, sql_type, description in columns:
                 if table in existing and name not in existing[table]:
-                    self.connection.execute(f'alter table {dataset}.{table} add column "{name}" {sql_type}')
-                elif table in existing and existing[table][name] != sql_type:
+                    connection.execute(f'alter table {dataset}.{table} add column "{name}" {sql_type}')
+                elif table in existing and existing[table][name][0] != sql_type:
                     raise ConfigurationError(
-                        f"{dataset}.{table}.{name} is {existing[table][name]} in {self.path}, but the contract says "
+                        f"{dataset}.{table}.{name} is {existing[table][name][0]} in {self.path}, but the contract says "
                         f"{sql_type}: give the field another name, or remove the warehouse and load again"
                     )
                 if table not in existing or name not in existing[table]:
                     text = description.replace("'", "''")
-                    self.connection.execute(f"""comment on column {dataset}.{table}."{name}" is '{text}'""")
+                    connection.execute(f"""comment on column {dataset}.{table}."{name}" is '{text}'""")
 
-    def _columns(self, dataset: str) -> dict[str, dict[str, str]]:
+    def prepare(self, system: System) -> list[Stream]:
+        """Makes or changes a database's raw tables as its catalog now says; returns the streams that fit them.
+
+        Tables that the source no longer has are among them, as long as rows of theirs are current.
+        """
+        dataset = raw_dataset(system.name)
+        existing, connection, streams = self._columns(dataset), self.connection.cursor(), []
+        for stream in system.streams:
+            if stream.name in existing:
+                stream, widened, dropped = evolution.adapt(stream, existing[stream.name])
+                for name, sql_type in widened:
+                    connection.execute(f'alter table {dataset}.{stream.name} alter "{name}" set data type {sql_type}')
+                for name in dropped:
+                    text = (evolution.GONE + existing[stream.name][name][1]).replace("'", "''")
+                    connection.execute(f"""comment on column {dataset}.{stream.name}."{name}" is '{text}'""")
+            streams.append(stream)
+        self._create_raw(system.name, streams)
+        with self.load_lock:
+            self._create_operations()
+        for name in sorted(existing.keys() - system.streams.known):
+            if name.startswith("_dlt") or not self._has_current_rows(f"{dataset}.{name}"):
+                continue
+            fields = [Field("", name=column, type=existing[name][column][0]) for column in existing[name]]
+            declared = tuple(field for field in fields if field.name not in SYSTEM_COLUMNS)
+            streams.append(Stream(name, Contract("", declared), State(), is_dropped=True))
+        return streams
+
+    def _has_current_rows(self, table: str) -> bool:
+        newest = """select _key from {} group by _key
+            having coalesce(max(_observed_at) filter (where _mark = 'gone') < max(_observed_at), true)"""
+        return bool(self.query(f"from ({newest.format(table)}) limit 1"))
+
+    def _columns(self, dataset: str) -> dict[str, dict[str, tuple[str, str]]]:
+        """Table -> column -> (type, comment)."""
         # A cursor of its own: the threads of several systems ask at once, and a connection has one result.
-        query = "select table_name, column_name, data_type from duckdb_columns() where schema_name = ?"
+        query = "select table_name, column_name, data_type, comment from duckdb_columns() where schema_name = ?"
         rows = self.connection.cursor().execute(query, [dataset]).fetchall()
-        tables: dict[str, dict[str, str]] = {}
-        for table, column, data_type in rows:
-            tables.setdefault(table, {})[column] = data_type
+        tables: dict[str, dict[str, tuple[str, str]]] = {}
+        for table, column, data_type, comment in rows:
+            tables.setdefault(table, {})[column] = (data_type, comment or "")
         return tables
 
     def _create_operations(self) -> None:
         """Views over the ledgers and rejected rows of every system that has landed here, as one source."""
-        datasets = self.connection.execute(
+        connection = self.connection.cursor()
+        datasets = connection.execute(
             "select schema_name from duckdb_tables() where table_name = 'load_ledger' order by 1"
         ).fetchall()
-        self.connection.execute("create schema if not exists raw_operations")
-        for table, columns in {"load_ledger": LEDGER, "rejected_rows": REJECTED_ROWS}.items():
+        connection.execute("create schema if not exists raw_operations")
+        for table, columns in LEDGER_TABLES.items():
             names = ", ".join(name for name, _, _ in columns)
             parts = [
-                f"select '{dataset.removeprefix('raw_')}' as system, {names} from {dataset}.{table}"
+                f"select '{dataset.removeprefix('raw_')}' as system, * from {dataset}.{table}"
                 for (dataset,) in datasets
             ]
-            self.connection.execute(f"create or replace view raw_operations.{table} as {' union all '.join(parts)}")
+            # By name: a database that is no longer configured may have a ledger of an earlier form.
+            query = f"select system, {names} from ({' union all by name '.join(parts)})"
+            connection.execute(f"create or replace view raw_operations.{table} as {query}")
 
     def query(self, sql: str, parameters: list[Any] | None = None) -> list[dict[str, Any]]:
         """The rows of a query, as dicts."""
@@ -181,7 +220,7 @@ def run(
     warehouse: Warehouse,
     systems: list[System],
     run_for: Callable[[System], Run],
-    streams_for: Callable[[System], list[Stream]],
+    streams_for: Callable[[Sequence[Stream]], list[Stream]],
 ) -> dict[str, str]:
     """Extracts the systems side by side and loads them one after the other; returns system -> error.
 
@@ -189,11 +228,15 @@ def run(
     """
 
     def load(system: System) -> str | None:
-        names = [stream.name for stream in streams_for(system)]
         run = run_for(system)
         try:
             with run.cleanup:
-                warehouse.load(system.name, lambda: system.source(run=run).with_resources(*names))
+                if system.has_catalog:
+                    streams = streams_for(warehouse.prepare(system))
+                    warehouse.load(system.name, lambda: system.source(run=run, streams=streams))
+                else:
+                    names = [stream.name for stream in streams_for(system.streams)]
+                    warehouse.load(system.name, lambda: system.source(run=run).with_resources(*names))
         except Exception as error:  # one system's failure must not stop the others
             return explain(error)
         return None

@@ -8,21 +8,22 @@ load package as the rows themselves, so that the two cannot disagree.
 import json
 import logging
 import threading
+import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import dlt
 import duckdb
 import pyarrow as pa
-from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from ingestion import contract as contracts
 from ingestion.contract import Contract
 from ingestion.errors import SourceError, explain
 from ingestion.ledger import conform, ledger_row, rejected_rows
-from ingestion.stream import KeySweep, Page, Reader, Run, Snapshot, State, Stream, Window
+from ingestion.stream import Buckets, KeySweep, Page, Query, Reader, Run, Snapshot, State, Stream, Window
 
 log = logging.getLogger("ingestion")
 
@@ -64,33 +65,48 @@ def _time(text: str | None) -> datetime | None:
 
 
 class _Reading:
-    """One reading of one stream: pages in, Arrow tables for dlt out, counted."""
+    """One reading of one stream: pages in, Arrow tables and Parquet files for dlt out, counted.
+
+    It works in the destination's own DuckDB, beside the raw table: `known` is what raw holds, per key its current hash
+    and cursor and whether it is gone (per snapshot scope its hash); `added` what this reading appended; `seen` the keys
+    that it came across.
+    """
 
     def __init__(self, stream: Stream, run: Run, window: Window) -> None:
         self.stream, self.run, self.window = stream, run, window
-        self.db = contracts.engine()
         self.error: str | None = None
         self.unknown: set[str] = set()
         self.counts: Counter[str] = Counter()
         self.is_snapshot = isinstance(stream.kind, Snapshot)
         if self.is_snapshot:
             self._scope = " || '/' || ".join(f"cast({name} as varchar)" for name in stream.kind.scope) or "'all'"
-        self.cursor = contracts.quote(stream.cursor) if stream.cursor else "null"
-        self.is_full = window.since is None and not window.is_partial
+        cursor = stream.cursor_field
+        self.cursor = contracts.quote(cursor.name) if cursor else "null"
+        self.is_known_whole = False
 
     def emit(self, reader: Reader) -> Iterator[Any]:
         """Yields the stream's rows and marks, its rejected rows, and at last its ledger row."""
-        started_at = datetime.now(UTC)
+        started_at, stream = datetime.now(UTC), self.stream
         yield conform(self.stream.columns, pa.table({}))  # so that the raw table exists
-        try:
-            self._load_known()
-            for page in reader.read(self.stream, self.window):
-                yield from self._sweep(page) if isinstance(page, KeySweep) else self._page(page)
-            if self.is_full and isinstance(self.stream.kind, State):
-                yield from self._mark_gone("seen", started_at)
-        except Exception as error:  # one stream's failure must not stop the others
-            self.error = explain(error)
-            log.debug("%s failed", self.stream.name, exc_info=True)
+        # A connection of our own to the DuckDB that holds (or, over files, shows) the destination.
+        with dlt.current.pipeline().sql_client() as client:
+            self.db, self.raw = client.native_connection, client.make_qualified_table_name(self.stream.name)
+            try:
+                self._look_at_raw()
+                if stream.is_dropped and not self.run.accept_deletes:
+                    raise SourceError(
+                        f"{stream.source} is no longer in the source; its rows stay as they were last read. "
+                        "If that is right, run again with --accept-deletes"
+                    )
+                self.window.is_complete |= stream.is_dropped
+                for page in () if stream.is_dropped else reader.read(self.stream, self.window):
+                    yield from self._sweep(page) if isinstance(page, KeySweep) else self._page(page)
+                if self.window.is_complete and isinstance(self.stream.kind, State):
+                    self._load_known()
+                    yield from self._mark_gone("known", "seen", self._observed(started_at))
+            except Exception as error:  # one stream's failure must not stop the others
+                self.error = explain(error)
+                log.debug("%s failed", self.stream.name, exc_info=True)
         yield ledger_row(
             self.stream,
             self.run,
@@ -98,57 +114,152 @@ class _Reading:
             status="failed" if self.error else "complete",
             error=self.error,
             unknown_fields=json.dumps(sorted(self.unknown)) if self.unknown else None,
+            notes=json.dumps(notes, ensure_ascii=False)
+            if (notes := [*self.stream.notes, *self.window.notes])
+            else None,
             cursor_from=self.window.since,
             cursor_to=self.window.until or self.window.reached,
             started_at=started_at,
         )
 
-    def _load_known(self) -> None:
-        """What raw holds: per key its current hash and whether it is gone; per snapshot scope its hash."""
-        query = _KNOWN_SCOPES if self.is_snapshot else _KNOWN_ROWS
-        query = query.replace("{cursor}", self.cursor)
+    def _look_at_raw(self) -> None:
+        """Finds out whether there is a raw table, and how far its observations go."""
+        self.db.execute("set timezone = 'UTC'")
+        newest = "select max(_observed_at), count(*) > 0 from {}"
         try:
-            known = raw_query(self.stream, query)
-        except DatabaseUndefinedRelation:  # before the first load of a pipeline that is not our command line's
-            with contracts.registered(self.db, nothing=conform(self.stream.columns, pa.table({}))):
-                known = self.db.sql(query.replace("{table}", "nothing")).to_arrow_table()
-        with contracts.registered(self.db, known_rows=known):
-            self.db.execute("create table known as from known_rows")
-        self.db.execute("create table seen (_key varchar)")
+            (self.newest, self.has_rows), *_ = self.db.execute(newest.format(self.raw)).fetchall()
+        except duckdb.CatalogException:  # before the first load of a pipeline that is not our command line's
+            self.db.register("nothing", conform(self.stream.columns, pa.table({})))
+            self.raw, self.newest, self.has_rows = "nothing", None, False
+        self.db.execute("create temp table known (_key varchar, _row_hash varchar, _cursor varchar, is_gone boolean)")
+        self.db.execute("create temp table added (_key varchar, _row_hash varchar, _cursor varchar)")
+        self.db.execute("create temp table seen (_key varchar)")
+
+    def _observed(self, moment: datetime) -> datetime:
+        """`moment`, but after all that raw has: should our clock have been set back, the newest still counts."""
+        return max(moment, self.newest + timedelta(microseconds=1)) if self.newest else moment
+
+    def _load_known(self, keys: str | None = None) -> None:
+        """Fills `known`, for all keys of raw or for those in the relation `keys`."""
+        if self.is_known_whole:
+            return
+        raw = self.raw
+        if keys:
+            # The typed key, where it is one column, lets DuckDB skip most of the raw table.
+            (name, *more) = [f.name for f in self.stream.contract.key] or ["_key"]
+            name = contracts.quote("_key" if more else name)
+            raw = f"(select * from {self.raw} where {name} in (select {name} from {keys}))"
+        query = _KNOWN_SCOPES if self.is_snapshot else _KNOWN_ROWS
+        query = query.replace("{cursor}", self.cursor).replace("{table}", raw)
+        self.db.execute(f"create or replace temp table known as {query}")
+        self.is_known_whole = keys is None
 
     def _page(self, page: Page) -> Iterator[Any]:
+        if isinstance(page.rows, Query):
+            yield from self._query(page.rows, page.observed_at)
+            return
+        self._load_known()
+        observed_at = self._observed(page.observed_at)
         typed = contracts.apply(self.db, self.stream.contract, page.rows)
         parts = [typed.rejected] if page.rejected is None else [typed.rejected, page.rejected]
         rejected = pa.concat_tables(parts, promote_options="default")
         with contracts.registered(self.db, accepted=typed.accepted, rejected=rejected):
-            new = self._new_scopes() if self.is_snapshot else self._new_rows()
+            if self.is_snapshot:
+                new = self._new_scopes()
+            else:
+                new = self.db.sql(f"{_NEW_ROWS} qualify {_FIRST_OF_EQUALS}").to_arrow_table()
+                with contracts.registered(self.db, new=new):
+                    self._remember()
         self.unknown |= typed.unknown
-        self.counts.update(
-            read=typed.accepted.num_rows + rejected.num_rows,
-            loaded=new.num_rows,
-            unchanged=typed.accepted.num_rows - new.num_rows,
-            rejected=rejected.num_rows,
-        )
+        self._count(typed.accepted.num_rows, new.num_rows, rejected.num_rows)
         if new.num_rows:
-            yield conform(self.stream.columns, new, _observed_at=page.observed_at)
+            yield conform(self.stream.columns, new, _observed_at=observed_at)
         if rejected.num_rows:
-            yield rejected_rows(self.stream, self.run, rejected, page.observed_at)
+            yield rejected_rows(self.stream, self.run, rejected, observed_at)
         for scope in self._emptied_scopes(page, typed.accepted, rejected):
             mark = pa.table({"_scope": [scope], "_scope_rows": [0], "_mark": ["empty"]})
-            yield conform(self.stream.columns, mark, _observed_at=page.observed_at)
+            yield conform(self.stream.columns, mark, _observed_at=observed_at)
+
+    def _query(self, query: Query, observed_at: datetime) -> Iterator[Any]:
+        """Rows by the million: typed on their way into a Parquet file, which dlt imports as it is."""
+        observed_at, contract = self._observed(observed_at), self.stream.contract
+        typed = contracts.typing_query(contract, f"({query.sql})", query.types)
+        raw_columns = self._raw_columns(observed_at)
+        staged, rejected = self._file(), None
+        if contracts.may_reject(contract, query.types):
+            read = query.copy(f"select {raw_columns}, _reason, _original from ({typed})", staged)
+            self.db.execute(f"create or replace temp view accepted as {_parquet(staged)} where _reason is null")
+            rejected = self.db.sql(
+                f"select _position as position, _reason as reason, _original as original, _key {_parquet(staged)} "
+                "where _reason is not null"
+            ).to_arrow_table()
+        else:
+            read = query.copy(f"select {raw_columns} from ({typed})", staged)
+            self.db.execute(f"create or replace temp view accepted as {_parquet(staged)}")
+        if rejected is None and not self.has_rows and self.window.is_complete:
+            file, loaded = staged, read
+        else:
+            with contracts.registered(self.db, rejected=rejected or _NO_ROWS):
+                self._load_known(None if self.window.is_complete else "accepted")
+                self._count_changes()
+                columns = ", ".join(contracts.quote(name) for name, _, _ in self.stream.columns)
+                self.db.execute(f"create or replace temp view new as select {columns} from ({_NEW_ROWS})")
+                ((loaded,),) = self.db.execute(f"copy (from new) to '{(file := self._file())}'").fetchall()
+                self.db.execute(f"create or replace temp view new as {_parquet(file)}")
+                self._remember()
+        self.unknown |= contracts.unknown_names(self.db, "accepted")
+        rejected_count = rejected.num_rows if rejected else 0
+        self._count(read - rejected_count, loaded, rejected_count)
+        self.window.read += read
+        if loaded:
+            yield dlt.mark.with_file_import(str(file), "parquet", loaded)
+        if rejected_count:
+            yield rejected_rows(self.stream, self.run, rejected, observed_at)
+
+    def _file(self) -> Path:
+        folder = Path(dlt.current.pipeline().working_dir) / "staged"
+        folder.mkdir(exist_ok=True)
+        return folder / f"{self.stream.name}-{uuid.uuid4().hex}.parquet"
+
+    def _raw_columns(self, observed_at: datetime) -> str:
+        """The select list that makes raw's columns of typed ones."""
+        constants = {
+            "_mark": "null",
+            "_observed_at": f"'{observed_at.isoformat()}'",
+            "_dlt_load_id": f"'{dlt.current.load_package_state()['load_id']}'",
+        }
+        return ", ".join(
+            f"cast({constants.get(name, contracts.quote(name))} as {sql_type}) as {contracts.quote(name)}"
+            for name, sql_type, _ in self.stream.columns
+        )
+
+    def _count(self, accepted: int, loaded: int, rejected: int) -> None:
+        counts = {"read": accepted + rejected, "loaded": loaded, "unchanged": accepted - loaded, "rejected": rejected}
+        self.counts.update(counts)
         self.run.report(self.stream.name, self.counts["read"])
 
-    def _new_rows(self) -> pa.Table:
-        """The accepted rows that raw does not hold as they are."""
-        new = self.db.sql("""
-            select accepted.*
-            from accepted anti join (from known where not is_gone) as known using (_key, _row_hash)
-            qualify row_number() over (partition by _key, _row_hash) = 1
-        """).to_arrow_table()
-        self.db.execute(f"insert into known select _key, _row_hash, cast({self.cursor} as varchar), false from new")
+    def _count_changes(self) -> None:
+        """Tells the reader how many of the accepted keys raw did not have, and by how much their cursors grew."""
+        cursor = self.stream.cursor_field
+        before, now = (
+            (
+                contracts.cursor_number(f"cast(alive._cursor as {cursor.type})", cursor.type),
+                contracts.cursor_number(f"accepted.{self.cursor}", cursor.type),
+            )
+            if cursor
+            else ("0", "0")
+        )
+        ((appeared, moved),) = self.db.execute(f"""
+            select count(*) filter (alive._key is null), sum({now}) - sum({before})
+            from accepted left join (from known where not is_gone) as alive on accepted._key = alive._key
+        """).fetchall()
+        self.window.appeared += appeared
+        self.window.moved += moved or 0
+
+    def _remember(self) -> None:
+        self.db.execute(f"insert into added select _key, _row_hash, cast({self.cursor} as varchar) from new")
         # A rejected row was seen too: it is neither gone nor to be fetched again.
         self.db.execute("insert into seen select _key from accepted union all select _key from rejected")
-        return new
 
     def _new_scopes(self) -> pa.Table:
         """The accepted rows of every scope that does not read as it did last time."""
@@ -172,34 +283,76 @@ class _Reading:
 
     def _sweep(self, sweep: KeySweep) -> Iterator[Any]:
         """Compares the source's keys and cursors with raw: fetches what differs, marks what is gone or back."""
-        fields = tuple(f for f in self.stream.contract.fields if f.key or f.name == self.stream.cursor)
-        swept = contracts.apply(self.db, Contract("", fields), sweep.keys)
-        with contracts.registered(self.db, swept=swept.accepted, unfit=swept.rejected):
-            self.db.execute(f"""
-                create table held as select _key, cast({self.cursor} as varchar) as _cursor from swept
-                union all select _key, null from unfit where _key is not null
-            """)
-        late = self.db.sql("""
-            select _key from held anti join (from known where not is_gone) as known
-                on held._key = known._key and held._cursor is not distinct from known._cursor
+        self._load_known()
+        observed_at = self._observed(sweep.observed_at)
+        alive, numbers = f"(from {_ALIVE} where not is_gone)", None
+        if sweep.buckets:
+            buckets = sweep.buckets()
+            numbers = self._differing(buckets, alive)
+            if not numbers:
+                return
+            within = f"select _key from {self._keyed(alive)} where {buckets.of} in ({', '.join(map(str, numbers))})"
+            alive = f"(from {alive} where _key in ({within}))"
+        self._hold(sweep.keys(numbers))
+        late = self.db.sql(f"""
+            select _key from held anti join {alive} as alive
+                on held._key = alive._key and held._cursor is not distinct from alive._cursor
             anti join seen on held._key = seen._key
         """)
         for page in sweep.fetch(late.project(self._key_columns("VARCHAR")).to_arrow_table()):
             yield from self._page(page)
-        yield from self._mark_gone("held", sweep.observed_at)
+        yield from self._mark_gone(alive, "held", observed_at)
         back = self.db.sql(
             f"select _key, 'back' as _mark from {_ALIVE} where is_gone and _key in (select _key from held)"
         )
         if len(back):
-            yield self._marks(back, sweep.observed_at)
+            yield self._marks(back, observed_at)
 
-    def _mark_gone(self, held: str, observed_at: datetime) -> Iterator[Any]:
-        """Marks every known key that is not in the table `held`, unless that is more than half of them."""
-        alive = self.db.sql(f"from {_ALIVE} where not is_gone")
-        gone = self.db.sql(f"select _key, 'gone' as _mark from alive where _key not in (select _key from {held})")
-        if 2 * len(gone) > len(alive) and not self.run.accept_deletes:
+    def _keyed(self, alive: str) -> str:
+        """The relation `alive` with its keys and cursor as the contract's columns."""
+        cursor = self.stream.cursor_field
+        columns = [self._key_columns(), *([f"cast(_cursor as {cursor.type}) as {self.cursor}"] if cursor else [])]
+        return f"(select _key, {', '.join(columns)} from {alive})"
+
+    def _differing(self, buckets: Buckets, alive: str) -> list[int]:
+        """The buckets whose count or checksum is not raw's."""
+        ours = self.db.execute(f"""
+            select {buckets.of} as bucket, count(*), cast(sum({buckets.checksum}) as varchar)
+            from {self._keyed(alive)} group by bucket
+        """).fetchall()
+        return sorted({bucket for bucket, _, _ in set(ours) ^ set(buckets.theirs)})
+
+    def _hold(self, keys: pa.Table | Query) -> None:
+        """Makes the table `held` of the source's keys and cursors."""
+        contract = Contract("", tuple(f for f in self.stream.contract.fields if f.key or f.name == self.stream.cursor))
+        if isinstance(keys, Query):
+            file = self._file()
+            keys.copy(contracts.typing_query(contract, f"({keys.sql})", keys.types), file)
+            typed = f"({_parquet(file)})"
+        else:
+            self.db.register("key_page", keys)
+            types = {name: str(keys.schema.field(name).type) for name in keys.column_names}
+            typed = f"({contracts.typing_query(contract, 'key_page', types)})"
+        self.db.execute(f"""
+            create or replace temp table held as
+            select _key, case when _reason is null then cast({self.cursor} as varchar) end as _cursor
+            from {typed} where _key is not null
+        """)
+
+    def _mark_gone(self, known: str, held: str, observed_at: datetime) -> Iterator[Any]:
+        """Marks every known key that is not in the table `held`, unless that is more than half of raw's."""
+        self.db.execute(f"""
+            create or replace temp table gone as
+            select distinct _key, 'gone' as _mark from {known}
+            where not is_gone and _key not in (select _key from {held})
+        """)
+        gone, ((alive,),) = (
+            self.db.table("gone"),
+            self.db.execute(f"select count(*) from {_ALIVE} where not is_gone").fetchall(),
+        )
+        if 2 * len(gone) > alive and not self.run.accept_deletes:
             raise SourceError(
-                f"{len(gone):,} of {len(alive):,} known rows are no longer in the source; none was marked gone. "
+                f"{len(gone):,} of {alive:,} known rows are no longer in the source; none was marked gone. "
                 "If that is right, run again with --accept-deletes"
             )
         self.counts["marked_gone"] += len(gone)
@@ -216,12 +369,29 @@ class _Reading:
         )
 
     def _marks(self, marks: duckdb.DuckDBPyRelation, observed_at: datetime) -> pa.Table:
-        table = marks.project(f"*, {self._key_columns()}").to_arrow_table()
-        return conform(self.stream.columns, table, _observed_at=observed_at)
+        columns = ", ".join(filter(None, ["*", self._key_columns()]))
+        return conform(self.stream.columns, marks.project(columns).to_arrow_table(), _observed_at=observed_at)
 
 
-# Per key, gone only if it is gone in every row of `known`: rows read in this run were added as alive.
-_ALIVE = "(select _key, bool_and(is_gone) as is_gone from known group by _key)"
+def _parquet(file: Path) -> str:
+    return f"from read_parquet('{file}')"
+
+
+_NO_ROWS = pa.table({"_key": pa.array([], pa.string())})
+
+# The accepted rows that raw does not hold as they are.
+_NEW_ROWS = """
+    select accepted.* from accepted
+    anti join (from known where not is_gone) as known using (_key, _row_hash)
+    anti join added using (_key, _row_hash)
+"""
+_FIRST_OF_EQUALS = "row_number() over (partition by _key, _row_hash) = 1"
+
+# Per key, gone only if it is gone in raw and was not read in this run.
+_ALIVE = """(
+    select _key, is_gone, _cursor from known anti join added using (_key)
+    union all select _key, false, max(_cursor) from added group by _key
+)"""
 
 # As the macro current_state says it.
 _KNOWN_ROWS = """
@@ -250,12 +420,3 @@ _KNOWN_SCOPES = f"""
     )
     select _scope, max_by(_scope_hash, _observed_at) as _scope_hash from reads group by _scope
 """
-
-
-def raw_query(stream: Stream, query: str) -> pa.Table:
-    """Runs a query over the stream's raw table in the destination of the pipeline that is running."""
-    pipeline = dlt.current.pipeline()
-    with pipeline.sql_client() as client:
-        table = client.make_qualified_table_name(stream.name)
-        with client.execute_query(query.replace("{table}", table)) as cursor:
-            return cursor.arrow()

@@ -4,9 +4,10 @@ from datetime import date, datetime
 
 import dlt
 
-from ingestion import sql
 from ingestion.contract import Money, contract, field
+from ingestion.postgres import Postgres
 from ingestion.reading import resources
+from ingestion.sql import Tables
 from ingestion.stream import Run, State, Stream
 
 
@@ -153,7 +154,10 @@ STREAMS = [
     Stream("subscriptions", Subscriptions, State(), cursor="updated_at"),
 ]
 
-Reader = sql.Tables
+
+def Reader(credentials: str, schema: str = "public") -> Tables:
+    """Reads the tables of one PostgreSQL schema."""
+    return Tables(Postgres(credentials), [schema])
 
 
 @dlt.source

@@ -1,166 +1,249 @@
-"""Reading PostgreSQL tables through DuckDB's scanner, all of them in one repeatable-read snapshot.
+"""Reading the tables of a database, whatever its engine, through DuckDB's scanners, all in one snapshot.
 
-An incremental read takes the rows whose cursor is at or after the last bound (less an overlap, and those whose
-cursor is null), then lists every key with its cursor: what is missing is gone, and what has another cursor
-than raw has is fetched by key, however old it is. So no row is lost to a late commit or a wrong clock.
+An engine (postgres.py, mysql.py, sqlite.py) knows its catalog, its types and its dialect. A table without a cursor is
+read as a whole. With one, the rows at or after the last bound are read; then the source's count of rows and sum of
+cursors are compared with what this gives, and where they differ, key by key: what is missing is gone, and what
+has another cursor than raw is fetched, however old it is. So no row is lost to a late commit or a wrong clock.
 """
 
 import contextlib
+import dataclasses
+import functools
+import hashlib
 import importlib.resources
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, ClassVar
 
 import duckdb
 import pyarrow as pa
 
 from ingestion import contract as contracts
-from ingestion.contract import quote
+from ingestion.contract import UNFIT, Field, quote
 from ingestion.errors import SourceError, keep_secret, scrub
-from ingestion.stream import KeySweep, Page, Stream, Window
+from ingestion.stream import Buckets, KeySweep, Page, Query, Stream, Window
 
-CHUNK_ROWS = 100_000
 CHUNK_KEYS = 5_000
 OVERLAP = timedelta(minutes=10)
+BUCKET_KEYS = 65_536
+COMPARE_AFTER = timedelta(hours=24)
+"""So often at least keys are compared one by one, should two wrong cursors have cancelled out in the sum."""
+ATTEMPTS = 3
+MEMORY = "256MB"
+"""Of DuckDB, while rows pass through it."""
+TRANSACTION = "xmin"
+"""As a stream's cursor: PostgreSQL's own mark of the transaction that wrote a row."""
 
-# PostgreSQL types that the scanner hands over without loss; every other one is read as text (of a numeric, it makes
-# NaN a zero).
-_EXACT_TYPES = {
-    *("boolean", "smallint", "integer", "bigint", "real", "double precision", "text", "character varying"),
-    *("date", "timestamp without time zone", "timestamp with time zone", "uuid", "json", "jsonb"),
-}
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """A column of a table: how it is read and in which type it lands.
+
+    `reads` is the engine's SQL for it, of which DuckDB's type is `arrives`, and `converts` DuckDB's SQL over that; `{}`
+    stands for the column. `unfit` is the engine's SQL that finds values which `type` can't hold, where they arrive as
+    something else. `is_scanned`: DuckDB's scanner hands the column over as it is, without loss.
+    """
+
+    name: str
+    declared: str
+    type: str
+    arrives: str = "VARCHAR"
+    reads: str = "{}"
+    converts: str = "{}"
+    unfit: str = ""
+    is_scanned: bool = False
+    is_nullable: bool = True
+    comment: str = ""
+    note: str = ""
 
 
-class Tables:
-    """Reads the tables of one PostgreSQL schema. Raises SourceError for what a person has to mend."""
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A table or view as the catalog has it. `identity` changes when another table takes its name."""
 
-    def __init__(self, credentials: str, schema: str) -> None:
-        """`credentials` is a libpq URL: postgresql://user:password@host:port/database."""
+    schema: str
+    name: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...] = ()
+    is_view: bool = False
+    comment: str = ""
+    references: tuple[tuple[str, str, str, str], ...] = ()
+    """Foreign keys of one column: column, and the schema, table and column that it refers to."""
+    cursor: str | None = None
+    """The column that the database itself keeps up to date, or TRANSACTION."""
+    identity: str = ""
+    is_plain: bool = False
+    """PostgreSQL: an ordinary table, which DuckDB's scanner reads in parallel."""
+    problem: str = ""
+    """Why it can't be read."""
+    note: str = ""
+
+    def aliases(self, declared: set[str] = frozenset()) -> dict[str, Column]:
+        """The columns by names that are unique in DuckDB, whose names ignore case: later ones get a number, and those
+        that a contract declares come first."""
+        found: dict[str, Column] = {}
+        taken: dict[str, int] = {}
+        for column in sorted(self.columns, key=lambda column: column.name not in declared):
+            number = taken[column.name.lower()] = taken.get(column.name.lower(), 0) + 1
+            found[column.name if number == 1 else f"{column.name} ({number})"] = column
+        return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Census:
+    """How many rows a table has, the sum of their cursors (None if the engine can't sum them up as DuckDB does), and
+    the greatest cursor that is a time between the years 1 and 9999, or an integer."""
+
+    row_count: int
+    checksum: int | None
+    newest: str | None = None
+
+
+class Engine:
+    """A database of one kind. Subclasses say what is particular to it; all SQL here is in its own dialect."""
+
+    name: ClassVar[str]
+    """DuckDB's, of the scanner."""
+    title: ClassVar[str]
+    default_schema: str
+    """Its tables go by their names alone."""
+    is_lenient: ClassVar[bool] = True
+    """Values that do not fit their column land as null (and in `_unknown_fields`), or reject their row."""
+    settings: ClassVar[str] = ""
+    """DuckDB's, for the scanner."""
+
+    def __init__(self, credentials: str) -> None:
+        """`credentials` is a SQLAlchemy URL; a driver after a + is ignored."""
         keep_secret([credentials])
-        self.credentials, self.schema = credentials, schema
+        self.credentials = credentials
         self._db: duckdb.DuckDBPyConnection | None = None
 
-    def read(self, stream: Stream, window: Window) -> Iterator[Page | KeySweep]:
-        """Yields the stream's rows in chunks, and after an incremental read the sweep of all keys."""
-        observed_at = datetime.now(UTC)
-        columns, cursor = self._select_list(stream), quote(stream.cursor)
-        if window.is_partial:
-            bounds = [f"{cursor} >= '{window.since}'"] if window.since else []
-            bounds += [f"{cursor} < '{window.until}'"] if window.until else []
-            where = " and ".join(bounds)
-        else:
-            # The next bound is the source's own newest cursor: its clock may be behind ours.
-            finite = f"select {cursor}::timestamptz as moment from {self._table(stream)}"
-            query = f"select max(moment) filter (where isfinite(moment)) from ({finite}) as moments"
-            ((window.reached,),) = self._rows(query)
-            where = f"{cursor} >= '{window.since - OVERLAP}' or {cursor} is null" if window.since else "true"
-        for rows in self._tables(f"select {columns} from {self._table(stream)} where {where}"):
-            yield Page(rows, observed_at)
-        if window.since and not window.is_partial:
-            keys = ", ".join([*(quote(f.source) for f in stream.contract.key), cursor])
-            for rows in self._tables(f"select {keys} from {self._table(stream)}", whole=True):
-                yield KeySweep(rows, observed_at, lambda late: self._fetch(stream, columns, late, observed_at))
+    def catalog(self, schemas: list[str]) -> list[Table]:
+        """Every table and view of these schemas, or of all that are not the system's own."""
+        raise NotImplementedError
 
-    def check(self, stream: Stream) -> str:
-        """How many rows the table has, about; raises SourceError if it is missing or may not be read."""
-        self._select_list(stream)
-        estimate = f"select reltuples::bigint from pg_class where oid = {_literal(self._table(stream))}::regclass"
-        ((count,),) = self._rows(estimate)
-        if count < 1_000_000:
-            ((count,),) = self._rows(f"select count(*) from {self._table(stream)}")
-            return f"{count:,} rows"
-        return f"about {count:,} rows"
+    def census(self, table: Table, cursor: Column | None) -> Census:
+        """The table counted, in the snapshot."""
+        raise NotImplementedError
 
-    def _fetch(self, stream: Stream, columns: str, keys: pa.Table, observed_at: datetime) -> Iterator[Page]:
-        """The rows with these keys (a table of the key columns as text)."""
-        names = ", ".join(quote(f.source) for f in stream.contract.key)
-        for start in range(0, keys.num_rows, CHUNK_KEYS):
-            rows = zip(*(column.to_pylist() for column in keys.slice(start, CHUNK_KEYS).columns), strict=True)
-            values = ", ".join(f"({', '.join(map(_literal, row))})" for row in rows)
-            query = f"select {columns} from {self._table(stream)} where ({names}) in ({values})"
-            for table in self._tables(query):
-                yield Page(table, observed_at)
+    def moment(self, cursor: Column, moment: datetime) -> str:
+        """A literal to compare a time cursor with; columns without time zone are taken for UTC."""
+        return literal(moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f"))
 
-    def _select_list(self, stream: Stream) -> str:
-        """Every column, as text where the scanner would lose something. Names that collide in lower case
-        (DuckDB's names ignore case) get a number, those of the contract last."""
-        found = self._rows(f"""
-            select attname, format_type(atttypid, null)
-            from pg_attribute join pg_class on pg_class.oid = attrelid
-            join pg_namespace on pg_namespace.oid = relnamespace
-            where nspname = {_literal(self.schema)} and relname = {_literal(stream.source)}
-                and attnum > 0 and not attisdropped order by attnum
-        """)
-        if not found:
-            raise SourceError(
-                f"there is no table {self._table(stream)}; the schema has: {self._table_names()}. "
-                "Was it renamed or dropped? Check the option schema"
-            )
-        ((may_read, role),) = self._rows(
-            f"select has_table_privilege({_literal(self._table(stream))}, 'select'), current_user"
-        )
-        if not may_read:
-            raise SourceError(
-                f"role {role} may not read {self._table(stream)}: grant select on {self._table(stream)} to {role}"
-            )
-        contracts.missing_columns(stream.contract, [name for name, _ in found])
-        declared = {f.source for f in stream.contract.fields}
-        taken: dict[str, int] = {}
-        select = []
-        for name, data_type in sorted(found, key=lambda column: column[0] not in declared):
-            number = taken[name.lower()] = taken.get(name.lower(), 0) + 1
-            alias = name if number == 1 else f"{name} ({number})"
-            select.append(f"{quote(name)}{'' if data_type in _EXACT_TYPES else '::text'} as {quote(alias)}")
-        return ", ".join(select)
+    def literal(self, text: str) -> str:
+        """A text literal."""
+        return literal(text)
 
-    def _table(self, stream: Stream) -> str:
-        return f"{quote(self.schema)}.{quote(stream.source)}"
+    def unfit(self, columns: dict[str, Column]) -> str:
+        """A JSON object (as text) of those values, by alias, that their type can't hold; null where all fit."""
+        raise NotImplementedError
 
-    def _table_names(self) -> str:
-        query = f"""
-            select relname from pg_class
-            where relkind in ('r', 'p', 'v', 'm') and relnamespace = to_regnamespace({_literal(quote(self.schema))})
-            order by 1
-        """
-        return ", ".join(name for (name,) in self._rows(query)) or "no table"
+    def oldest_write(self) -> datetime | None:
+        """When the oldest transaction that has written and is still open began, if one may know."""
+        return None
 
-    def _rows(self, query: str) -> list[tuple]:
-        return [tuple(row.values()) for table in self._tables(query) for row in table.to_pylist()]
+    def integer(self, value: str) -> str:
+        """A value as an integer of 64 bits."""
+        return f"cast({value} as bigint)"
 
-    def _tables(self, query: str, *, whole: bool = False) -> Iterator[pa.Table]:
-        """The result of a PostgreSQL query as Arrow tables of CHUNK_ROWS rows, or as a whole."""
-        db = self._snapshot()
+    def text(self, value: str) -> str:
+        """A value as text."""
+        return f"cast({value} as text)"
+
+    def number(self, cursor: Column) -> str:
+        """A cursor as an integer: microseconds since 1970, or itself; 0 where it is none."""
+        raise NotImplementedError
+
+    def hash_of(self, columns: list[Column]) -> tuple[str, str] | None:
+        """(bucket, hash) of a key: the first 12 and the next 32 bits of the md5 of its columns as texts, separated by
+        chr(31); None if there is no md5."""
+        return None
+
+    def transaction(self) -> int:
+        """The oldest transaction that the snapshot does not see as done."""
+        raise NotImplementedError
+
+    def written_since(self, transaction: int) -> str | None:
+        """A condition: a row was written by this transaction or a later one; None if it is too long ago."""
+        raise NotImplementedError
+
+    def quote(self, name: str) -> str:
+        """A quoted identifier."""
+        return quote(name)
+
+    def table(self, table: Table) -> str:
+        """The table's full name in the engine's SQL."""
+        return f"{self.quote(table.schema)}.{self.quote(table.name)}"
+
+    def rows(self, query: str) -> list[tuple]:
+        """The rows of a query that is run in the snapshot; raises SourceError."""
+        with self._errors():
+            return self._snapshot().execute(f"from {self.query(query)}").fetchall()
+
+    def rows_beside(self, query: str) -> list[tuple]:
+        """The rows of a query outside the snapshot, none if it fails."""
+        beside = self._snapshot().cursor()
+        with contextlib.closing(beside), contextlib.suppress(duckdb.Error):
+            return beside.execute(f"from {self.query(query)}").fetchall()
+        return []
+
+    def query(self, query: str) -> str:
+        """DuckDB's SQL for the result of one of the engine's queries."""
+        return f"{self.name}_query('source', {literal(query)})"
+
+    def scan(self, table: Table, columns: dict[str, Column]) -> str | None:
+        """DuckDB's SQL for the whole table with these columns by alias, if its scanner loses nothing."""
+        return None
+
+    def copy(self, sql: str, path: Path) -> int:
+        """Writes the result of DuckDB's SQL to a Parquet file; tries again where the connection breaks."""
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                with self._errors():
+                    ((count,),) = self._snapshot().execute(f"copy ({sql}) to {literal(str(path))}").fetchall()
+                    return count
+            except SourceError as error:
+                if attempt == ATTEMPTS or not isinstance(error.__cause__, duckdb.IOException):
+                    raise
+                time.sleep(attempt)
+        raise AssertionError("unreachable")
+
+    def attachment(self) -> str:
+        """What DuckDB's ATTACH takes to connect."""
+        raise NotImplementedError
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
         try:
-            result = db.execute("from postgres_query('source', ?)", [query])
-            if whole:
-                yield result.to_arrow_table()
-                return
-            for batch in result.to_arrow_reader(CHUNK_ROWS):
-                yield pa.Table.from_batches([batch])
+            yield
         except duckdb.Error as error:
             self.close()
-            raise SourceError(f"{self._where()}: {_first_lines(error)}") from error
-        except OSError as error:  # Arrow's, between two batches
-            self.close()
-            text = f"the connection broke while the table was read ({_first_lines(error)}). Run again"
-            raise SourceError(f"{self._where()}: {text}") from error
+            raise SourceError(f"{self.where}: {first_lines(error)}") from error
 
     def _snapshot(self) -> duckdb.DuckDBPyConnection:
         """The connection whose open transaction is the snapshot; a new one after a failure."""
         if self._db is None:
             db = contracts.engine()
-            db.execute(f"load '{_extension('postgres_scanner')}'")
+            db.execute(f"set memory_limit = '{MEMORY}'; set preserve_insertion_order = false")
+            db.execute(f"load '{_extension(self.name)}'; {self.settings}")
             try:
-                db.execute(f"attach {_literal(self.credentials)} as source (type postgres, read_only)")
+                db.execute(f"attach {literal(self.attachment())} as source (type {self.name}, read_only)")
+                db.execute("begin")
+                db.execute(f"from {self.query('select 1 as one')}")
             except duckdb.Error as error:
+                db.close()
                 raise SourceError(
-                    f"can't connect to {self._where()}: {_first_lines(error)}. "
-                    "Check SOURCES__<SYSTEM>__CREDENTIALS, and that the server is up and lets this machine in"
+                    f"can't connect to {self.where}: {first_lines(error)}. "
+                    "Check its credentials, and that the server is up and lets this machine in"
                 ) from error
-            db.execute("begin")
             self._db = db
         return self._db
 
-    def _where(self) -> str:
+    @property
+    def where(self) -> str:
+        """Which database it is, without user and password."""
         return scrub(self.credentials.rpartition("@")[2].partition("?")[0] or "the database")
 
     def close(self) -> None:
@@ -174,17 +257,234 @@ class Tables:
     __del__ = close  # left to DuckDB, an open transaction on a broken connection ends the process
 
 
+class Tables:
+    """Reads streams whose sources are tables: named `schema.table`, or `table` of the first schema."""
+
+    def __init__(self, engine: Engine, schemas: list[str] | None = None) -> None:
+        """`schemas`: those whose tables can be read; all but the system's own where none are given."""
+        self.engine = engine
+        self.schemas = schemas or []
+
+    @functools.cached_property
+    def catalog(self) -> list[Table]:
+        """The tables and views of the schemas, as they were when first asked for."""
+        return self.engine.catalog(self.schemas)
+
+    def read(self, stream: Stream, window: Window) -> Iterator[Page | KeySweep]:
+        """Yields the stream's rows, and after an incremental read that leaves a difference the sweep of its keys."""
+        table, observed_at = self.find(stream), datetime.now(UTC)
+        cursor = self._cursor(stream, table, window)
+        is_incremental = cursor is not None or stream.cursor == TRANSACTION
+        if window.is_partial:
+            if cursor is None:
+                raise SourceError(f"{stream.source} can't be bounded by its cursor {stream.cursor}: {window.notes[0]}")
+            name = self.engine.quote(cursor.name)
+            bounds = [f"{name} >= {self.engine.moment(cursor, window.since)}"] if window.since else []
+            bounds += [f"{name} < {self.engine.moment(cursor, window.until)}"] if window.until else []
+            yield Page(self._query(stream, table, " and ".join(bounds)), observed_at)
+            return
+        kept, window.state = window.state, {"contract": _fingerprint(stream), "identity": table.identity}
+        census = where = None
+        if is_incremental:
+            census = self.engine.census(table, cursor)
+            where = self._advance(stream, window, kept, cursor, census)
+        window.is_complete = where is None
+        yield Page(self._query(stream, table, where), observed_at)
+        compare = not window.is_complete and self._differs(window, kept, census, observed_at)
+        if compare:
+            yield self._sweep(stream, table, cursor, observed_at)
+        compared_now = compare or window.is_complete
+        window.state["compared_at"] = observed_at.isoformat() if compared_now else kept["compared_at"]
+
+    def _advance(
+        self, stream: Stream, window: Window, kept: dict[str, Any], cursor: Column | None, census: Census
+    ) -> str | None:
+        """Notes in the window's state how far this reading gets; returns the condition for what is new since the last
+        one (whose state was `kept`), None if everything has to be read."""
+        state = window.state
+        state |= {"row_count": census.row_count, "checksum": str(census.checksum)}
+        if cursor is None:
+            state["bound"] = str(self.engine.transaction())
+        elif stream.has_times and census.newest:
+            window.reached = _moment(census.newest)
+            if (oldest := self.engine.oldest_write()) and oldest < window.reached:
+                window.reached = oldest  # what it commits later may have cursors from then on
+            state["bound"] = window.reached.isoformat()
+        else:
+            state["bound"] = census.newest
+        if not kept.get("bound") or any(kept.get(name) != state[name] for name in ("contract", "identity")):
+            return None
+        if cursor is None:
+            return self.engine.written_since(int(kept["bound"]))
+        name = self.engine.quote(cursor.name)
+        if not stream.has_times:
+            return f"{name} >= {int(kept['bound'])} or {name} is null"
+        window.since = _moment(kept["bound"])
+        return f"{name} >= {self.engine.moment(cursor, window.since - OVERLAP)} or {name} is null"
+
+    @staticmethod
+    def _differs(window: Window, kept: dict[str, Any], census: Census, now: datetime) -> bool:
+        """Whether the source has other rows than the last reading and the new rows of this one make; unknown is yes."""
+        if census.checksum is None or now - datetime.fromisoformat(kept["compared_at"]) > COMPARE_AFTER:
+            return True
+        expected = (kept["row_count"] + window.appeared, int(kept["checksum"]) + window.moved)
+        return expected != (census.row_count, census.checksum)
+
+    def _sweep(self, stream: Stream, table: Table, cursor: Column | None, observed_at: datetime) -> KeySweep:
+        buckets = self._buckets(stream, table, cursor)
+
+        def count() -> Buckets:
+            (bucket, checksum), ours = buckets
+            counts = self.engine.rows(
+                f"select {bucket} as bucket, count(*) as row_count, {self.engine.text(f'sum({checksum})')} as checksum "
+                f"from {self.engine.table(table)} group by {bucket}"
+            )
+            rows = [(int(number), int(count), str(checksum)) for number, count, checksum in counts]
+            return Buckets(*ours, rows)
+
+        def keys(numbers: list[int] | None) -> Query:
+            where = f"{buckets[0][0]} in ({', '.join(map(str, numbers))})" if numbers else None
+            return self._query(stream, table, where, {f.source for f in _swept(stream)})
+
+        return KeySweep(
+            observed_at,
+            keys,
+            fetch=lambda late: self._fetch(stream, table, late, observed_at),
+            buckets=count if buckets else None,
+        )
+
+    def _buckets(
+        self, stream: Stream, table: Table, cursor: Column | None
+    ) -> tuple[tuple[str, str], tuple[str, str]] | None:
+        """(bucket, checksum) of a row in the engine's SQL and in DuckDB's; None where the two would not agree."""
+        fields, aliases = stream.contract.key, table.aliases({f.source for f in stream.contract.fields})
+        columns = [aliases[f.source] for f in fields]
+        engine, our_cursor, their_cursor = self.engine, "0", "0"
+        if cursor:
+            our_cursor = contracts.cursor_number(quote(stream.cursor), stream.cursor_field.type)
+            their_cursor = engine.number(cursor)
+        if [c.type for c in columns] == ["BIGINT"]:
+            pairs = _of_integer(engine.integer(engine.quote(columns[0].name))), _of_integer(quote(fields[0].name))
+        else:
+            pairs = engine.hash_of([c for c in columns if c.type in ("BIGINT", "VARCHAR", "DATE")]), _of_texts(fields)
+            if pairs[0] is None or any(c.type not in ("BIGINT", "VARCHAR", "DATE") for c in columns):
+                return None
+        (their_bucket, their_hash), (our_bucket, our_hash) = pairs
+        return (their_bucket, f"{their_hash} + {their_cursor}"), (our_bucket, f"{our_hash} + {our_cursor}")
+
+    def _fetch(self, stream: Stream, table: Table, keys: pa.Table, observed_at: datetime) -> Iterator[Page]:
+        """The rows with these keys (a table of the key columns as text)."""
+        aliases = table.aliases({f.source for f in stream.contract.fields})
+        columns = [aliases[f.source] for f in stream.contract.key]
+        names = ", ".join(self.engine.quote(column.name) for column in columns)
+        writers = [str if column.type == "BIGINT" else self.engine.literal for column in columns]
+        for start in range(0, keys.num_rows, CHUNK_KEYS):
+            chunk = keys.slice(start, CHUNK_KEYS).columns
+            written = zip(*(map(write, c.to_pylist()) for write, c in zip(writers, chunk, strict=True)), strict=True)
+            values = ", ".join(f"({', '.join(row)})" for row in written)
+            yield Page(self._query(stream, table, f"({names}) in ({values})"), observed_at)
+
+    def check(self, stream: Stream) -> str:
+        """How many rows the table has; raises SourceError if it is missing or may not be read."""
+        ((count,),) = self.engine.rows(f"select count(*) as row_count from {self.engine.table(self.find(stream))}")
+        return "; ".join([f"{int(count):,} rows", *stream.notes])
+
+    def find(self, stream: Stream) -> Table:
+        """The stream's table; raises SourceError if it is missing, may not be read, or lacks declared columns."""
+        named = {self.name(table): table for table in self.catalog}
+        table = named.get(stream.source)
+        if table is None:
+            raise SourceError(
+                f"there is no table {stream.source} in {self.engine.where}, which has: "
+                f"{', '.join(sorted(named)) or 'none'}. "
+                "Was it renamed or dropped, or is it in another schema?"
+            )
+        if table.problem:
+            raise SourceError(table.problem)
+        contracts.missing_columns(stream.contract, list(table.aliases({f.source for f in stream.contract.fields})))
+        return table
+
+    def name(self, table: Table) -> str:
+        """What streams call the table."""
+        return table.name if [table.schema] == self.schemas[:1] else f"{table.schema}.{table.name}"
+
+    def _cursor(self, stream: Stream, table: Table, window: Window) -> Column | None:
+        """The cursor's column; None if there is none, or if its greatest value need not be the newest."""
+        if stream.cursor_field is None:
+            return None
+        column = table.aliases({f.source for f in stream.contract.fields})[stream.cursor_field.source]
+        if column.type.startswith(("TIMESTAMP", "DATE", "BIGINT")):
+            return column
+        window.notes.append(
+            f"the cursor {column.name} is of type {column.declared}, in which what comes later need not be greater: "
+            "the whole table was read. Declare a time, or an integer that grows"
+        )
+        return None
+
+    def _query(self, stream: Stream, table: Table, where: str | None, only: set[str] | None = None) -> Query:
+        """The rows of a table that fulfil a condition in the engine's SQL; `only` these columns, or all."""
+        columns = table.aliases({f.source for f in stream.contract.fields})
+        columns = {alias: column for alias, column in columns.items() if only is None or alias in only}
+        types = {alias: column.arrives if column.converts == "{}" else column.type for alias, column in columns.items()}
+        if where is None and (scanned := self.engine.scan(table, columns)):
+            return Query(f"select {', '.join(map(quote, columns))} from {scanned}", types, self.engine.copy)
+        reads = [
+            f"{column.reads.format(self.engine.quote(column.name))} as {self.engine.quote(alias)}"
+            for alias, column in columns.items()
+        ]
+        converts = [f"{column.converts.format(quote(alias))} as {quote(alias)}" for alias, column in columns.items()]
+        if unfit := {alias: column for alias, column in columns.items() if column.unfit}:
+            reads.append(f"{self.engine.unfit(unfit)} as {UNFIT}")
+            converts.append(UNFIT)
+            types[UNFIT] = "VARCHAR"
+        query = f"select {', '.join(reads)} from {self.engine.table(table)}" + (f" where {where}" if where else "")
+        return Query(f"select {', '.join(converts)} from {self.engine.query(query)}", types, self.engine.copy)
+
+    def close(self) -> None:
+        """Lets go of the connection."""
+        self.engine.close()
+
+
+def _swept(stream: Stream) -> list[Field]:
+    return [f for f in stream.contract.fields if f.key or f.name == stream.cursor]
+
+
+def _fingerprint(stream: Stream) -> str:
+    """Changes when the columns or the key do: then everything has to be read again."""
+    fields = [(f.name, f.source, f.type, f.key) for f in stream.contract.fields]
+    return hashlib.md5(repr((fields, stream.cursor)).encode()).hexdigest()
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _of_integer(key: str) -> tuple[str, str]:
+    """(bucket, hash) of an integer key, in the SQL of any engine: where its range begins, and a number like a random
+    one."""
+    within = f"(({key} % {BUCKET_KEYS} + {BUCKET_KEYS}) % {BUCKET_KEYS})"
+    return f"({key} - {within})", f"({within} * (({within} * 1103515245 + 12345) % 2147483648))"
+
+
+def _of_texts(fields: list[Field]) -> tuple[str, str]:
+    """What `Engine.hash_of` says, in DuckDB's SQL."""
+    digest = f"md5(concat_ws(chr(31), {', '.join(f'cast({quote(f.name)} as varchar)' for f in fields)}))"
+    return f"cast('0x' || {digest}[1:3] as bigint)", f"cast('0x' || {digest}[4:11] as bigint)"
+
+
 def _extension(name: str) -> str:
     """Path of a DuckDB extension that its PyPI package brings: nothing is fetched from the network."""
-    folder = importlib.resources.files(f"duckdb_extension_{name}") / "extensions" / f"v{duckdb.__version__}"
-    return str(folder / f"{name}.duckdb_extension")
+    folder = importlib.resources.files(f"duckdb_extension_{name}_scanner") / "extensions" / f"v{duckdb.__version__}"
+    return str(folder / f"{name}_scanner.duckdb_extension")
 
 
-def _first_lines(error: Exception) -> str:
+def first_lines(error: Exception) -> str:
     """The database's own words, without DuckDB's copy of our query."""
     text = scrub(str(error)).split("\nLINE ")[0]
     return " ".join(text.split()).rstrip(".")
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
+    """A text literal of standard SQL."""
     return "'" + text.replace("'", "''") + "'"

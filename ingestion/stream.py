@@ -5,13 +5,19 @@ import dataclasses
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
 
-from ingestion.contract import Contract
+from ingestion.contract import Contract, Field
 
 TIME = "TIMESTAMP WITH TIME ZONE"
+
+SYSTEM_COLUMNS = (
+    *("_key", "_version", "_row_hash", "_mark", "_position", "_unknown_fields", "_observed_at"),
+    *("_scope", "_scope_rows", "_dlt_id", "_dlt_load_id"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,8 +45,9 @@ class Snapshot:
 class Stream:
     """One stream of a system: `name` is its raw table; `contract` says what a row is; `kind` what current means.
 
-    `cursor` names the source's column by which reading can be bounded in time (incremental, --since, --until).
+    `cursor` names the source's column by which reading can be bounded (incremental, --since, --until).
     `source` is what the system calls the stream (a table, a path), where that is not `name`.
+    `notes` say what a person should know about how it lands, in the ledger and on the screen.
     """
 
     name: str
@@ -48,9 +55,22 @@ class Stream:
     kind: State | Event | Snapshot
     cursor: str | None = None
     source: str = ""
+    notes: tuple[str, ...] = ()
+    is_dropped: bool = False
+    """The source has it no longer."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "source", self.source or self.name)
+
+    @property
+    def cursor_field(self) -> Field | None:
+        """The field that `cursor` names; None where there is none, or where it is no column of the stream."""
+        return next((f for f in self.contract.fields if f.name == self.cursor), None)
+
+    @property
+    def has_times(self) -> bool:
+        """Whether reading can be bounded by --since and --until."""
+        return self.cursor_field is not None and self.cursor_field.type.startswith(("TIMESTAMP", "DATE"))
 
     @property
     def columns(self) -> list[tuple[str, str, str]]:
@@ -63,10 +83,14 @@ class Stream:
                 version.type if version else TIME,
                 "The source's version of the row, if it has one.",
             ),
-            ("_row_hash", "VARCHAR", "md5 of the row's declared and unknown fields."),
+            ("_row_hash", "VARCHAR", "Hash of the row's declared and unknown fields."),
             ("_mark", "VARCHAR", "Null for a row as read; gone or back (key only), or empty (a snapshot)."),
             ("_position", "VARCHAR", "Where the source had it: file and line, page and item."),
-            ("_unknown_fields", "VARCHAR", "JSON object of fields that the contract does not know."),
+            (
+                "_unknown_fields",
+                "VARCHAR",
+                "JSON object of fields that have no column, and of values that their column can't hold.",
+            ),
             ("_observed_at", TIME, "When the request that read it began (UTC)."),
         ]
         if isinstance(self.kind, Snapshot):
@@ -79,6 +103,19 @@ class Stream:
 
 
 @dataclasses.dataclass
+class Query:
+    """Rows that are not read yet, too many for one table in memory: a query of the reader's own DuckDB.
+
+    `types`: column -> DuckDB type. `copy(sql, path)` writes the result of `sql`, which contains `sql` of this object,
+    to a Parquet file and returns the number of rows; what fails on the way it tries again, or raises SourceError.
+    """
+
+    sql: str
+    types: dict[str, str]
+    copy: Callable[[str, Path], int]
+
+
+@dataclasses.dataclass
 class Page:
     """Rows as a reader got them, in one request.
 
@@ -87,22 +124,37 @@ class Page:
     completely, so that one without any row is known to be empty.
     """
 
-    rows: pa.Table
+    rows: pa.Table | Query
     observed_at: datetime
     rejected: pa.Table | None = None
     scopes: list[str] | None = None
 
 
 @dataclasses.dataclass
-class KeySweep:
-    """Every key that the source holds now, with its cursor: a table of those columns of the contract.
+class Buckets:
+    """The source's keys, counted by bucket, to find where it differs from raw without reading them all.
 
-    `fetch` reads the rows of keys (a table of the key columns as text) that raw has with another cursor.
+    `of` is SQL for a key's bucket and `checksum` SQL for what is summed up, both over the contract's columns;
+    `theirs` is the source's answer: (bucket, number of rows, sum as text).
     """
 
-    keys: pa.Table
+    of: str
+    checksum: str
+    theirs: list[tuple[int, int, str]]
+
+
+@dataclasses.dataclass
+class KeySweep:
+    """Every key that the source holds now, with its cursor if the stream has one.
+
+    `buckets()` tells how the keys are spread, where the reader can; `keys(buckets)` reads those of some buckets, or
+    all (None), as columns of the contract; `fetch` reads the rows of keys (a table of the key columns as text).
+    """
+
     observed_at: datetime
+    keys: Callable[[list[int] | None], pa.Table | Query]
     fetch: Callable[[pa.Table], Iterator[Page]]
+    buckets: Callable[[], Buckets] | None = None
 
 
 @dataclasses.dataclass
@@ -110,8 +162,11 @@ class Window:
     """What to read of a stream (UTC): from `since`, the last run's bound, or all of it where that is None.
 
     `is_partial`: the user bounded it to [since, until); then nothing that is missing is gone and no bound moves.
-    The reader sets `reached` to the next run's bound. `state` is a small dict of the reader's own. Both are
-    kept in the destination, if the reading completes.
+    The reader sets `reached` to the next run's bound, and `is_complete` before its first page: whether the pages
+    are all that the source has, so that what is missing is gone. `state` is a small dict of the reader's own, kept in
+    the destination if the reading completes. While pages are consumed, `read` counts their rows, `appeared` the keys
+    among them that raw did not have, and `moved` sums up by how much cursors grew (microseconds, or the integer).
+    The reader adds to `notes` what a person should know.
     """
 
     since: datetime | None
@@ -119,6 +174,14 @@ class Window:
     is_partial: bool
     state: dict[str, Any]
     reached: datetime | None = None
+    is_complete: bool = False
+    notes: list[str] = dataclasses.field(default_factory=list)
+    read: int = 0
+    appeared: int = 0
+    moved: int = 0
+
+    def __post_init__(self) -> None:
+        self.is_complete = self.since is None and not self.is_partial
 
 
 class Reader(Protocol):

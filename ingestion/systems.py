@@ -4,7 +4,7 @@ import dataclasses
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import dlt
@@ -20,11 +20,13 @@ class System:
 
     name: str
     description: str
-    streams: list[Stream]
+    streams: Sequence[Stream]
     source: Callable[..., Any]
     reader: Callable[..., Reader]
     options: dict[str, Any]
     """Option -> default; dlt.secrets.value and dlt.config.value mark the ones that must be given."""
+    has_catalog: bool = False
+    """A database of the configuration: its streams are asked of its catalog, when first needed."""
 
     @property
     def given(self) -> dict[str, Any]:
@@ -50,7 +52,10 @@ def option(system: str, name: str) -> str:
 
 
 def all_systems() -> dict[str, System]:
-    """Every system, by name: the modules of this package that have STREAMS, Reader and a source of their name."""
+    """Every system, by name: the modules of this package that have STREAMS, Reader and a source of their name, and the
+    databases of the configuration. Raises ConfigurationError if one of those can't be."""
+    from ingestion import databases  # which itself makes systems
+
     found = {}
     for module_info in sorted(pkgutil.iter_modules(ingestion.__path__), key=lambda m: m.name):
         if module_info.name == "__main__":
@@ -68,7 +73,7 @@ def all_systems() -> dict[str, System]:
             reader=module.Reader,
             options={p.name: p.default for p in parameters if p.name != "run"},
         )
-    return found
+    return found | databases.configured(found)
 
 
 def select(names: list[str]) -> list[System]:

@@ -65,7 +65,7 @@ class Warehouse:
                 warehouse,
                 chosen,
                 lambda system: Run(run_id=run_id, **options),
-                lambda system: [stream for stream in system.streams if not streams or stream.name in streams],
+                lambda found: [stream for stream in found if not streams or stream.name in streams],
             )
             ledger = warehouse.query("select * from raw_operations.load_ledger where run_id = ?", [run_id])
         for row in ledger:

@@ -13,7 +13,7 @@ from ingestion import contract as contracts
 from ingestion import sql
 from ingestion.contract import Money, contract, field
 from ingestion.errors import SourceError
-from ingestion.shop import STREAMS
+from ingestion.shop import STREAMS, Reader
 from ingestion.shop import shop as shop_source
 from ingestion.stream import State, Stream, Window
 from ingestion.systems import all_systems
@@ -189,7 +189,7 @@ def test_retyped_columns(shop, customers, warehouse):
     assert warehouse.query("select distinct reason from raw_shop.rejected_rows") == [("created_at: '5' is not a time",)]
     shop.execute("alter table customers alter updated_at type bigint using 7")
     with pytest.raises(SourceError, match="cannot cast type bigint to timestamp with time zone"):
-        list(sql.Tables(shop.credentials, "public").read(STREAMS[0], EVERYTHING))
+        list(Reader(shop.credentials, "public").read(STREAMS[0], EVERYTHING))
 
 
 def test_all_tables_in_one_snapshot(shop, warehouse):
@@ -294,7 +294,7 @@ def credentials(shop, user="catchment_reader", password=PASSWORD, host="127.0.0.
     ],
 )
 def test_cannot_connect(shop, options, message):
-    tables = sql.Tables(credentials(shop, **options), "public")
+    tables = Reader(credentials(shop, **options), "public")
     with pytest.raises(SourceError, match=message) as raised:
         tables.check(STREAMS[0])
     assert str(raised.value).startswith("can't connect to ")
@@ -314,7 +314,7 @@ def test_cannot_connect(shop, options, message):
 )
 def test_password_written_wrongly_is_not_shown(written):
     with pytest.raises(SourceError) as raised:
-        sql.Tables(written, "public").check(STREAMS[0])
+        Reader(written, "public").check(STREAMS[0])
     for word in ("hunter2", "secret"):
         assert word not in str(raised.value)
 
@@ -334,9 +334,9 @@ def test_down_server_fails_every_stream_and_loses_nothing(shop, customers, wareh
 def test_other_schemas(shop):
     shop.execute("create schema closed; create table closed.customers (a int)")
     with pytest.raises(SourceError, match=r'there is no table "nothing"."customers"; the schema has: no table'):
-        sql.Tables(shop.credentials, "nothing").check(STREAMS[0])
+        Reader(shop.credentials, "nothing").check(STREAMS[0])
     with pytest.raises(SourceError, match=r"permission denied for schema closed|may not read"):
-        sql.Tables(shop.credentials, "closed").check(STREAMS[0])
+        Reader(shop.credentials, "closed").check(STREAMS[0])
 
 
 def test_check(shop):
@@ -368,7 +368,7 @@ def test_names_that_need_quoting(shop, warehouse):
         grant select on "My 'Schema'"."Odd ""Table"" 1" to catchment_reader
     """)
     stream = Stream("odd", Odd, State(), cursor="changed_at", source='Odd "Table" 1')
-    system = made_up(stream, reader=sql.Tables(shop.credentials, "My 'Schema'"))
+    system = made_up(stream, reader=Reader(shop.credentials, "My 'Schema'"))
     assert system.reader().check(stream) == "3 rows"
     assert counts(warehouse.run(system)["odd"]) == (3, 3, 0, 0, 0)
     rows = warehouse.query("select row_id, part, amount, _unknown_fields from raw_made_up.odd order by amount")
@@ -379,7 +379,7 @@ def test_names_that_need_quoting(shop, warehouse):
     )
     shop.execute("""delete from "My 'Schema'"."Odd ""Table"" 1" where amount = 6""")
     shop.execute("""update "My 'Schema'"."Odd ""Table"" 1" set amount = 9 where amount = 8""")
-    system = made_up(stream, reader=sql.Tables(shop.credentials, "My 'Schema'"))
+    system = made_up(stream, reader=Reader(shop.credentials, "My 'Schema'"))
     assert counts(warehouse.run(system)["odd"]) == (2, 2, 0, 0, 1), "by the sweep of keys, or without cursor"
     assert warehouse.current("raw_made_up.odd", "part, amount") == [("it's", 7), ("", 9)]
 
@@ -398,7 +398,7 @@ def test_types_that_break_others(shop):
             add bits bit(3) default b'101', add ip inet default '::1', add late timestamptz default 'infinity'
     """)
     shop.customer(1)
-    (page,) = sql.Tables(shop.credentials, "public").read(STREAMS[0], EVERYTHING)
+    (page,) = Reader(shop.credentials, "public").read(STREAMS[0], EVERYTHING)
     typed = contracts.apply(contracts.engine(), STREAMS[0].contract, page.rows)
     unknown = json.loads(typed.accepted["_unknown_fields"][0].as_py(), parse_int=str)
     assert len(unknown) == 19
@@ -412,7 +412,7 @@ def test_texts(shop):
     texts = ["", " ", "a\nb", "Zoë ☕", "'; drop table customers; --", "\\N", '"', "\x01", "null"]
     for number, text in enumerate(texts):
         shop.customer(number, email=text)
-    (page,) = sql.Tables(shop.credentials, "public").read(STREAMS[0], EVERYTHING)
+    (page,) = Reader(shop.credentials, "public").read(STREAMS[0], EVERYTHING)
     typed = contracts.apply(contracts.engine(), STREAMS[0].contract, page.rows)
     assert typed.accepted.sort_by("customer_id")["email"].to_pylist() == texts
 

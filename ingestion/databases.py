@@ -1,0 +1,211 @@
+"""Databases that are declared in the configuration alone: their streams come from their catalog.
+
+    SOURCES__DATABASES__ERP__CREDENTIALS="postgresql://reader:password@host/erp"      (or in .dlt/secrets.toml)
+
+makes a system `erp` of every table. In .dlt/config.toml, or as JSON in the environment:
+
+    [sources.databases.erp]
+    schemas = ["public", "sales"]             # default: all but the database system's own
+    tables = ["orders*", "sales.*"]           # patterns of table or schema.table; views are read only if named here
+    [sources.databases.erp.streams.orders]    # where the catalog does not say it, or says it otherwise
+    key = ["order_id"]
+    cursor = "updated_at"
+    mode = "full"                             # read as a whole every time
+"""
+
+import dataclasses
+import fnmatch
+import functools
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import dlt
+from dlt.common.normalizers.naming.snake_case import NamingConvention
+
+from ingestion.contract import Contract, Field
+from ingestion.errors import ConfigurationError, keep_secret
+from ingestion.ledger import LEDGER_TABLES
+from ingestion.mysql import MySQL
+from ingestion.postgres import Postgres
+from ingestion.reading import resources
+from ingestion.sql import Engine, Table, Tables
+from ingestion.sqlite import SQLite
+from ingestion.stream import SYSTEM_COLUMNS, Run, State, Stream
+from ingestion.systems import System
+
+ENGINES = {"postgresql": Postgres, "postgres": Postgres, "mysql": MySQL, "mariadb": MySQL, "sqlite": SQLite}
+OPTIONS = ("credentials", "schemas", "tables", "streams")
+STREAM_OPTIONS = ("key", "cursor", "mode")
+RESERVED = ("operations", "enrichments", "databases")
+
+
+def configured(built_in: Iterable[str]) -> dict[str, System]:
+    """The databases of the configuration, by name; raises ConfigurationError for what can't be one."""
+    found = {}
+    for name in _names():
+        if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name):
+            raise ConfigurationError(f"sources.databases.{name}: name it with lower case letters, digits and single _")
+        if name in built_in or name in RESERVED:
+            raise ConfigurationError(f"sources.databases.{name}: {name} is a system of its own; give it another name")
+        found[name] = _system(name, {option: _option(name, option) for option in OPTIONS})
+    return found
+
+
+def _names() -> list[str]:
+    names = set()
+    for variable in os.environ:
+        if match := re.fullmatch(r"SOURCES__DATABASES__(.+)__([A-Z]+)", variable):
+            if match[2].lower() not in OPTIONS:
+                raise ConfigurationError(f"{variable}: a database has the options {', '.join(OPTIONS)}")
+            names.add(match[1].lower())
+    for accessor in (dlt.secrets, dlt.config):
+        declared = accessor.get("sources.databases")
+        for name, options in declared.items() if isinstance(declared, dict) else ():
+            if unknown := [option for option in options if option not in OPTIONS]:
+                raise ConfigurationError(f"sources.databases.{name}.{unknown[0]}: there is no such option")
+            names.add(name)
+    return sorted(names)
+
+
+def _option(name: str, option: str) -> Any:
+    value = (dlt.secrets if option == "credentials" else dlt.config).get(f"sources.databases.{name}.{option}")
+    if option == "credentials" or not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError as error:
+        raise ConfigurationError(f"sources.databases.{name}.{option} is no JSON ({error}): {value}") from error
+
+
+def _system(name: str, options: dict[str, Any]) -> System:
+    credentials = options["credentials"]
+    if not credentials:
+        raise ConfigurationError(
+            f"sources.databases.{name} has no credentials: set SOURCES__DATABASES__{name.upper()}__CREDENTIALS"
+        )
+    keep_secret([credentials])
+    scheme = credentials.partition("://")[0].partition("+")[0]
+    if scheme not in ENGINES:
+        raise ConfigurationError(
+            f"sources.databases.{name}.credentials begins with {scheme}://; there is {', '.join(ENGINES)}"
+        )
+    for stream, declared in (options["streams"] or {}).items():
+        unknown = [option for option in declared if option not in STREAM_OPTIONS]
+        if unknown or declared.get("mode", "incremental") not in ("full", "incremental"):
+            raise ConfigurationError(
+                f"sources.databases.{name}.streams.{stream}: there is key, cursor, and mode = full or incremental"
+            )
+    engine = ENGINES[scheme](credentials)
+    tables = Tables(engine, options["schemas"])
+    streams = Catalog(lambda: _streams(tables, options["tables"], options["streams"] or {}))
+
+    @dlt.source(name=name)
+    def source(run: Run | None = None, streams: Sequence[Stream] = streams):
+        """The tables of the database as streams, all in one snapshot."""
+        return resources(streams, tables, run)
+
+    return System(
+        name=name,
+        description=f"The {engine.title} database {engine.where}.",
+        streams=streams,
+        source=source,
+        reader=lambda **_: tables,
+        options={},
+        has_catalog=True,
+    )
+
+
+class Catalog(Sequence[Stream]):
+    """The streams of a database, asked of it when they are first needed; raises SourceError if it does not answer.
+
+    `known` are the names of all its tables, those too that are not read.
+    """
+
+    def __init__(self, ask: Callable[[], tuple[list[Stream], set[str]]]) -> None:
+        self._ask = ask
+
+    @functools.cached_property
+    def _answer(self) -> tuple[list[Stream], set[str]]:
+        return self._ask()
+
+    @property
+    def known(self) -> set[str]:
+        """Names of the streams that all tables and views would make."""
+        return self._answer[1]
+
+    def __getitem__(self, index):
+        return self._answer[0][index]
+
+    def __len__(self) -> int:
+        return len(self._answer[0])
+
+
+def _streams(tables: Tables, patterns: list[str] | None, declared: dict[str, dict]) -> tuple[list[Stream], set[str]]:
+    taken = set(LEDGER_TABLES)
+    streams = []
+    for position, table in enumerate(tables.catalog):
+        name = _snake_case(table.name)
+        if table.schema != tables.engine.default_schema:
+            name = f"{_snake_case(table.schema)}__{name}"
+        name = _free(name, taken)
+        stream, problem = _stream(tables.engine, table, tables.name(table), name, declared.get(name, {}))
+        if problem:
+            tables.catalog[position] = dataclasses.replace(table, problem=problem)
+        full_name = f"{table.schema}.{table.name}"
+        named = [p for p in patterns or [] if fnmatch.fnmatchcase(table.name, p) or fnmatch.fnmatchcase(full_name, p)]
+        if named or (patterns is None and not table.is_view):
+            streams.append(stream)
+    for name in declared.keys() - (taken - set(LEDGER_TABLES)):  # fails alone, for a table that is not there
+        streams.append(Stream(name, Contract("", ()), State(), source=name))
+    return streams, taken
+
+
+def _stream(engine: Engine, table: Table, source: str, name: str, declared: dict[str, Any]) -> tuple[Stream, str]:
+    """The stream of a table, and what is wrong with what was declared for it."""
+    taken = set(SYSTEM_COLUMNS)
+    names = {alias: _free(_snake_case(column.name), taken) for alias, column in table.aliases().items()}
+    by_column = {column.name: alias for alias, column in table.aliases().items()}
+    by_column |= {field: alias for alias, field in names.items() if field not in by_column}
+    key, cursor, mode = declared.get("key", list(table.key)), declared.get("cursor"), declared.get("mode")
+    key = [key] if isinstance(key, str) else key
+    problem = ""
+    if missing := [column for column in [*key, *([cursor] if cursor else [])] if column not in by_column]:
+        problem = f"{table.schema}.{table.name} has no column {missing[0]}, which the configuration declares for {name}"
+        key, cursor = [], None
+    key_aliases = [by_column[column] for column in key]
+    cursor = names[by_column[cursor]] if cursor else None
+    if mode == "full" or not key:
+        cursor = None
+    elif cursor is None and table.cursor:
+        cursor = names[by_column[table.cursor]] if table.cursor in by_column else table.cursor
+    if mode == "incremental" and not cursor:
+        problem = problem or f"{table.schema}.{table.name} has no cursor, or no key: it can only be read in full"
+    fields = tuple(
+        Field(
+            column.comment or f"{column.name}, {column.declared}.",
+            name=names[alias],
+            type=column.type,
+            nullable=alias not in key_aliases,
+            key=alias in key_aliases,
+            source=alias,
+            is_lenient=engine.is_lenient,
+        )
+        for alias, column in table.aliases().items()
+    )
+    notes = (*filter(None, [table.note]), *(column.note for column in table.columns if column.note))
+    description = table.comment or f"One row of {table.schema}.{table.name}."
+    return Stream(name, Contract(description, fields), State(), cursor, source, notes), problem
+
+
+def _snake_case(name: str) -> str:
+    return NamingConvention().normalize_identifier(name)
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """The name, with a number where it is taken already; now it is."""
+    free = next(n for n in [name, *(f"{name}_{number}" for number in range(2, 10_000))] if n not in taken)
+    taken.add(free)
+    return free

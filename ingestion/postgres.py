@@ -1,0 +1,272 @@
+"""PostgreSQL: its catalog, its types and its dialect (https://www.postgresql.org/docs/18/).
+
+A table with a key needs no cursor: every row tells the transaction that wrote it (xmin), and a snapshot which
+transactions it does not see as done. Rows of those and later ones are what is new, whatever clocks say.
+"""
+
+import re
+from datetime import UTC, datetime
+
+from ingestion.sql import TRANSACTION, Census, Column, Engine, Table, literal
+
+# Types that DuckDB's scanner hands over without loss: how they arrive, how they land.
+_EXACT = {
+    "boolean": ("BOOLEAN", "BOOLEAN"),
+    "smallint": ("SMALLINT", "BIGINT"),
+    "integer": ("INTEGER", "BIGINT"),
+    "bigint": ("BIGINT", "BIGINT"),
+    "oid": ("UINTEGER", "BIGINT"),
+    "real": ("FLOAT", "FLOAT"),
+    "double precision": ("DOUBLE", "DOUBLE"),
+    "text": ("VARCHAR", "VARCHAR"),
+    "character varying": ("VARCHAR", "VARCHAR"),
+    "character": ("VARCHAR", "VARCHAR"),
+    "json": ("VARCHAR", "VARCHAR"),
+    "jsonb": ("VARCHAR", "VARCHAR"),
+    "uuid": ("UUID", "VARCHAR"),
+    "bytea": ("BLOB", "BLOB"),
+    "date": ("DATE", "DATE"),
+    "time without time zone": ("TIME", "VARCHAR"),
+    "timestamp without time zone": ("TIMESTAMP", "TIMESTAMP"),
+    "timestamp with time zone": ("TIMESTAMP WITH TIME ZONE", "TIMESTAMP WITH TIME ZONE"),
+}
+
+# Types that are text to us, as PostgreSQL writes them.
+_TEXTS = {
+    *("interval", "time with time zone", "bit", "bit varying", "xml", "tsvector", "tsquery", "inet", "cidr", "macaddr"),
+    *("macaddr8", "point", "line", "lseg", "box", "path", "polygon", "circle", "name", '"char"', "pg_lsn"),
+    *(
+        "xid",
+        "xid8",
+        "citext",
+        "hstore",
+        "ltree",
+        "geometry",
+        "geography",
+        "jsonpath",
+        "regclass",
+        "tid",
+        "txid_snapshot",
+    ),
+}
+
+# DuckDB's times end in the year 294247, PostgreSQL's 29 years later.
+_TOO_LATE = "{} >= '294247-01-01' and {} < 'infinity'"
+
+
+class Postgres(Engine):
+    """A PostgreSQL database."""
+
+    name = "postgres"
+    title = "PostgreSQL"
+    default_schema = "public"
+
+    def attachment(self) -> str:
+        """The URL as libpq has it."""
+        return re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql://", self.credentials)
+
+    def catalog(self, schemas: list[str]) -> list[Table]:
+        """Tables, partitioned ones as one, views, materialized views and foreign tables; not those of extensions."""
+        chosen = f"in ({', '.join(map(literal, schemas))})" if schemas else r"!~ '^(pg_|information_schema$)'"
+        tables: dict[str, dict] = {}
+        for row in self.rows(_COLUMNS.format(schemas=chosen)):
+            (identity, schema, name, kind, comment, may_read, role, is_filtered, *column) = row
+            table = tables.setdefault(
+                identity,
+                {
+                    "schema": schema,
+                    "name": name,
+                    "identity": identity,
+                    "comment": comment or "",
+                    "is_view": kind in "vm",
+                    "is_plain": kind == "r",
+                    "columns": [],
+                    "may_follow": kind in "rp",
+                },
+            )
+            full_name = f'"{schema}"."{name}"'
+            if not may_read:
+                table["problem"] = f"role {role} may not read {full_name}: grant select on {full_name} to {role}"
+            if is_filtered:
+                table["note"] = f"row-level security decides which rows role {role} sees"
+            table["columns"].append(_column(*column))
+        keys: dict[str, tuple[str, ...]] = {}
+        for identity, names in self.rows(_KEYS):
+            keys.setdefault(identity, tuple(names))
+        references: dict[str, list[tuple[str, str, str, str]]] = {}
+        for identity, *reference in self.rows(_REFERENCES):
+            references.setdefault(identity, []).append(tuple(reference))
+        found = []
+        names = [(values["schema"], values["name"].lower()) for values in tables.values()]
+        for identity, values in tables.items():
+            key = keys.get(identity, ())
+            values["is_plain"] &= names.count((values["schema"], values["name"].lower())) == 1  # DuckDB ignores case
+            may_follow = values.pop("may_follow") and key
+            found.append(
+                Table(
+                    **{**values, "columns": tuple(values["columns"])},
+                    key=key,
+                    cursor=TRANSACTION if may_follow else None,
+                    references=tuple(references.get(identity, ())),
+                )
+            )
+        return found
+
+    def census(self, table: Table, cursor: Column | None) -> Census:
+        """Rows, the sum of cursors and the greatest one."""
+        if cursor is None:
+            ((count,),) = self.rows(f"select count(*) as row_count from {self.table(table)}")
+            return Census(count, 0)
+        name = self.quote(cursor.name)
+        sensible = "true" if cursor.type == "BIGINT" else f"{name} between '0001-01-02' and '9999-12-30'"
+        ((count, checksum, newest),) = self.rows(
+            f"select count(*) as row_count, sum({self.number(cursor)})::text as checksum, "
+            f"(max({name}) filter (where {sensible}))::text as newest from {self.table(table)}"
+        )
+        return Census(count, int(checksum or 0), newest)
+
+    def number(self, cursor: Column) -> str:
+        """See `Engine.number`."""
+        name = self.quote(cursor.name)
+        if cursor.type == "BIGINT":
+            return f"coalesce({name}::bigint, 0)"
+        return f"case when isfinite({name}) then (date_part('epoch', {name}) * 1000000)::bigint else 0 end"
+
+    def moment(self, cursor: Column, moment: datetime) -> str:
+        """With its offset, so that it means the same in every session; a column without time zone ignores that."""
+        return literal(moment.astimezone(UTC).isoformat())
+
+    def oldest_write(self) -> datetime | None:
+        """Of the transactions that the role may see: all need pg_read_all_stats, its own nothing."""
+        rows = self.rows_beside("""
+            select least(
+                (select min(xact_start) from pg_stat_activity where backend_xid is not null),
+                (select min(prepared) from pg_prepared_xacts)
+            ) as oldest
+        """)
+        return rows[0][0] if rows else None
+
+    def transaction(self) -> int:
+        """The oldest one that was running when the snapshot was taken, or the next to come."""
+        return self.rows("select pg_snapshot_xmin(pg_current_snapshot())::text::bigint as transaction")[0][0]
+
+    def written_since(self, transaction: int) -> str | None:
+        """By age, which knows that the numbers of rows' transactions wrap around after 2^32."""
+        if not 0 <= self.transaction() - transaction < 2**31 - 1_000_000:
+            return None
+        return f"age(xmin) <= age('{transaction % 2**32}'::xid)"
+
+    def hash_of(self, columns: list[Column]) -> tuple[str, str]:
+        """See `Engine.hash_of`."""
+        digest = f"md5(concat_ws(chr(31), {', '.join(f'{self.quote(c.name)}::text' for c in columns)}))"
+        return f"('x' || substr({digest}, 1, 3))::bit(12)::int", f"('x' || substr({digest}, 4, 8))::bit(32)::bigint"
+
+    def unfit(self, columns: dict[str, Column]) -> str:
+        """See `Engine.unfit`."""
+        found = {
+            alias: (column.unfit.replace("{}", self.quote(column.name)), f"{self.quote(column.name)}::text")
+            for alias, column in columns.items()
+        }
+        members = (
+            f"case when {condition} then jsonb_build_object({literal(alias)}, {text}) else '{{}}' end"
+            for alias, (condition, text) in found.items()
+        )
+        conditions = " or ".join(f"({condition})" for condition, _ in found.values())
+        return f"case when {conditions} then ({' || '.join(members)})::text end"
+
+    def scan(self, table: Table, columns: dict[str, Column]) -> str | None:
+        """Through the scanner's own reading of tables, which is parallel, where each column and each value allow it."""
+        if not table.is_plain or any(not c.is_scanned or alias != c.name for alias, c in columns.items()):
+            return None
+        if conditions := [c.unfit.replace("{}", self.quote(c.name)) for c in columns.values() if c.unfit]:
+            condition = " or ".join(f"({condition})" for condition in conditions)
+            ((has_unfit,),) = self.rows(f"select bool_or({condition}) as has_unfit from {self.table(table)}")
+            if has_unfit:
+                return None
+        return f"source.{self.table(table)}"
+
+
+def _column(name, declared, kind, category, base, base_arguments, is_not_null, comment) -> Column:
+    """The column's mapping: `kind` and `category` are pg_type's typtype and typcategory, `base` is what a domain is."""
+    common = {"name": name, "declared": declared, "is_nullable": not is_not_null, "comment": comment or ""}
+    reads = f"{{}}::{base}{base_arguments if base == 'numeric' else ''}" if kind == "d" else "{}"
+    if category == "A":
+        return Column(**common, type="VARCHAR", reads="to_json({})::text")
+    if base in _EXACT:
+        arrives, lands = _EXACT[base]
+        unfit = _TOO_LATE if base.startswith("timestamp") else ""
+        return Column(**common, type=lands, arrives=arrives, reads=reads, unfit=unfit, is_scanned=kind == "b")
+    if base == "numeric":
+        precision, scale = map(int, re.findall(r"-?\d+", base_arguments)) if base_arguments else (0, 0)
+        if 0 < precision <= 38 and 0 <= scale <= precision:
+            decimal = f"DECIMAL({precision},{scale})"
+            unfit = "{} = 'NaN'"
+            return Column(**common, type=decimal, arrives=decimal, reads=reads, unfit=unfit, is_scanned=kind == "b")
+        note = f"{name} is {declared}, wider than any decimal of ours: it lands as text, so that no digit is lost"
+        return Column(**common, type="VARCHAR", reads="{}::text", note=note)
+    if base == "money":
+        return Column(**common, type="DECIMAL(22,4)", reads="{}::numeric::text")
+    is_known = base in _TEXTS or kind in "erm"
+    note = "" if is_known else f"{name} is of the type {declared}, which has no mapping: it lands as text"
+    return Column(**common, type="VARCHAR", reads="to_json({})::text" if kind == "c" else "{}::text", note=note)
+
+
+_IDENTITY = "(select system_identifier from pg_control_system()) || '/' || "
+
+_COLUMNS = (
+    r"""
+    select """
+    + _IDENTITY
+    + r"""c.oid as identity, n.nspname, c.relname, c.relkind::text as relkind,
+        obj_description(c.oid, 'pg_class') as table_comment,
+        has_table_privilege(c.oid, 'select') as may_read, current_user::text as role,
+        case when c.relkind in ('r', 'p') then row_security_active(c.oid) else false end as is_filtered,
+        a.attname, format_type(a.atttypid, a.atttypmod) as declared, t.typtype::text as typtype,
+        coalesce(b.typcategory, t.typcategory)::text as typcategory,
+        regexp_replace(format_type(coalesce(b.oid, t.oid), null), '^.*\.', '') as base,
+        coalesce(substring(format_type(
+            coalesce(b.oid, t.oid), case when b.oid is null then a.atttypmod else t.typtypmod end
+        ) from '\([-0-9, ]+\)'), '') as base_arguments,
+        a.attnotnull, col_description(c.oid, a.attnum) as comment
+    from pg_class c
+    join pg_namespace n on n.oid = c.relnamespace
+    join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+    join pg_type t on t.oid = a.atttypid
+    left join pg_type b on b.oid = t.typbasetype
+    where c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition and n.nspname {schemas}
+        and not exists (select from pg_depend d where d.objid = c.oid and d.deptype = 'e')
+    order by n.nspname, c.relname, a.attnum
+"""
+)
+
+# Of every table the primary key, or else the unique columns, none of them null, that are fewest.
+_KEYS = (
+    """
+    select """
+    + _IDENTITY
+    + """i.indrelid as identity, array_agg(a.attname::text order by k.position) as names
+    from pg_index i
+    cross join unnest(i.indkey) with ordinality as k (number, position)
+    join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.number
+    where i.indisunique and i.indisvalid and i.indimmediate and i.indpred is null and i.indexprs is null
+        and k.position <= i.indnkeyatts
+    group by i.indexrelid, i.indrelid, i.indisprimary
+    having bool_and(a.attnotnull)
+    order by i.indisprimary desc, count(*), i.indexrelid
+"""
+)
+
+_REFERENCES = (
+    """
+    select """
+    + _IDENTITY
+    + """f.conrelid as identity, a.attname, n.nspname, c.relname, b.attname as referred
+    from pg_constraint f
+    join pg_attribute a on a.attrelid = f.conrelid and a.attnum = f.conkey[1]
+    join pg_class c on c.oid = f.confrelid
+    join pg_namespace n on n.oid = c.relnamespace
+    join pg_attribute b on b.attrelid = f.confrelid and b.attnum = f.confkey[1]
+    where f.contype = 'f' and cardinality(f.conkey) = 1 and f.conparentid = 0
+    order by f.conrelid, a.attnum
+"""
+)

@@ -1,0 +1,122 @@
+"""SQLite: its catalog, its types and its dialect (https://www.sqlite.org/datatype3.html).
+
+A column's declared type binds nothing there: each value is read as text and has to look like the column's type.
+"""
+
+import re
+from datetime import datetime
+from urllib.parse import unquote
+
+from ingestion.errors import SourceError
+from ingestion.sql import Census, Column, Engine, Table, literal
+
+# A real with as many digits as it takes to tell it apart; a blob as an SQL literal, which no other type looks like.
+_REAL = "iif(cast(printf('%!.15g', {0}) as real) = {0}, printf('%!.15g', {0}), printf('%!.17g', {0}))"
+_AS_TEXT = f"case typeof({{0}}) when 'blob' then quote({{0}}) when 'real' then {_REAL} else cast({{0}} as text) end"
+# An integer that no float holds exactly is made one that does not fit.
+_TOO_LONG = "typeof({0}) = 'integer' and {0} not between -9007199254740992 and 9007199254740992"
+_AS_FLOAT = f"case when {_TOO_LONG} then cast({{0}} as text) || ' (an integer)' else {_AS_TEXT} end"
+
+
+class SQLite(Engine):
+    """A SQLite file."""
+
+    name = "sqlite"
+    title = "SQLite"
+    default_schema = "main"
+    is_lenient = False
+    settings = "set sqlite_all_varchar = true"
+
+    def attachment(self) -> str:
+        """The file's path; raises SourceError if there is none."""
+        path = unquote(self.credentials.partition(":///")[2].partition("?")[0])
+        try:
+            with open(path, "rb") as file:
+                if file.read(15) not in (b"SQLite format 3", b""):
+                    raise SourceError(f"{path} is no SQLite database: check the path in its credentials")
+        except OSError as error:
+            raise SourceError(f"can't open {path}: {error.strerror}. Check the path in its credentials") from error
+        return path
+
+    @property
+    def where(self) -> str:
+        """The file."""
+        return unquote(self.credentials.partition(":///")[2])
+
+    def catalog(self, schemas: list[str]) -> list[Table]:
+        """Tables and views of the file."""
+        found: dict[str, dict] = {}
+        for name, kind, column, declared, is_not_null, key in self.rows("""
+            select m.name as table_name, m.type as kind, c.name as column_name, c.type as declared,
+                c."notnull" as is_not_null, c.pk as key_position
+            from sqlite_master as m, pragma_table_xinfo(m.name) as c
+            where m.type in ('table', 'view') and m.name not like 'sqlite\\_%' escape '\\' and c.hidden != 1
+            order by m.name, c.cid
+        """):
+            table = found.setdefault(name, {"is_view": kind == "view", "columns": [], "key": {}})
+            table["columns"].append(self._column(name, column, declared or "", is_not_null == "1"))
+            if int(key):
+                table["key"][int(key)] = column
+        references: dict[str, list[list[tuple[str, str, str, str]]]] = {}
+        for name, number, column, table, referred in self.rows("""
+            select m.name as table_name, f.id as number, f."from" as column_name, f."table" as referred_table,
+                f."to" as referred
+            from sqlite_master as m, pragma_foreign_key_list(m.name) as f where m.type = 'table' order by m.name, f.id
+        """):
+            references.setdefault(name, {}).setdefault(number, []).append((column, "main", table, referred))
+        return [
+            Table(
+                "main",
+                name,
+                tuple(table["columns"]),
+                tuple(column for _, column in sorted(table["key"].items())),
+                table["is_view"],
+                references=tuple(
+                    columns[0] for columns in references.get(name, {}).values() if len(columns) == 1 and columns[0][3]
+                ),
+            )
+            for name, table in found.items()
+        ]
+
+    def _column(self, table: str, name: str, declared: str, is_not_null: bool) -> Column:
+        """By SQLite's own rules of affinity, but for dates, booleans and decimals, which it has not."""
+        common = {"name": name, "declared": declared or "no type", "is_nullable": not is_not_null}
+        word = declared.upper()
+        decimal = re.search(r"(?:DECIMAL|NUMERIC)\s*\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)", word)
+        if any(part in word for part in ("DATE", "TIME")):
+            ((kinds,),) = self.rows(
+                f"select group_concat(distinct kind) as kinds from (select typeof({self.quote(name)}) as kind "
+                f"from {self.quote(table)} where {self.quote(name)} is not null limit 1000)"
+            )
+            if kinds in ("integer", "real", "integer,real", "real,integer"):
+                lands = "BIGINT" if kinds == "integer" else "DOUBLE"
+                note = f"{name} is declared as {declared} but holds numbers: it lands as numbers"
+                return Column(**common, type=lands, reads=_AS_TEXT, note=note)
+            return Column(**common, type="TIMESTAMP" if "TIME" in word else "DATE", reads=_AS_TEXT)
+        if "INT" in word:
+            return Column(**common, type="BIGINT", reads=_AS_TEXT)
+        if "BLOB" in word:
+            return Column(**common, type="BLOB", reads="hex({})", converts="unhex({})")
+        if any(part in word for part in ("CHAR", "CLOB", "TEXT")) or not declared:
+            return Column(**common, type="VARCHAR", reads=_AS_TEXT)
+        if "BOOL" in word:
+            return Column(**common, type="BOOLEAN", reads=_AS_TEXT)
+        if decimal and int(decimal[1]) <= 38:
+            return Column(**common, type=f"DECIMAL({decimal[1]},{decimal[2] or 0})", reads=_AS_TEXT)
+        if any(part in word for part in ("REAL", "FLOA", "DOUB", "NUM", "DEC")):
+            return Column(**common, type="DOUBLE", reads=_AS_FLOAT)
+        note = f"{name} is of the type {declared}, which has no mapping: it lands as text"
+        return Column(**common, type="VARCHAR", reads=_AS_TEXT, note=note)
+
+    def census(self, table: Table, cursor: Column | None) -> Census:
+        """Rows and the greatest cursor; times are texts of many forms there, which can't be summed up."""
+        name = self.quote(cursor.name)
+        is_time = "true" if cursor.type == "BIGINT" else f"{name} glob '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9]*'"
+        ((count, newest),) = self.rows(
+            f"select count(*) as row_count, max({name}) filter (where {is_time}) as newest from {self.table(table)}"
+        )
+        return Census(int(count), None, newest)
+
+    def moment(self, cursor: Column, moment: datetime) -> str:
+        """In the form in which SQLite's own functions write times."""
+        return literal(moment.strftime("%Y-%m-%d %H:%M:%S"))
