@@ -16,6 +16,7 @@ makes a system `erp` of every table. In .dlt/config.toml, or as JSON in the envi
 import dataclasses
 import fnmatch
 import functools
+import itertools
 import json
 import os
 import re
@@ -206,6 +207,7 @@ def _snake_case(name: str) -> str:
 
 def _free(name: str, taken: set[str]) -> str:
     """The name, with a number where it is taken already; now it is."""
-    free = next(n for n in [name, *(f"{name}_{number}" for number in range(2, 10_000))] if n not in taken)
+    numbered = (f"{name}_{number}" for number in itertools.count(2))
+    free = next(n for n in itertools.chain([name], numbered) if n not in taken)
     taken.add(free)
     return free

@@ -5,13 +5,14 @@ import email.utils
 import json
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import requests
 import tenacity
-from requests import exceptions
 
 from ingestion.errors import SourceError
+
+if TYPE_CHECKING:  # it takes a while to import, and databases do without
+    import requests
 
 ATTEMPTS = 6
 LONGEST_WAIT = 600.0
@@ -51,7 +52,9 @@ class Client:
 
     def __init__(self, base_url: str) -> None:
         self.base_url = base_url.rstrip("/")
-        self.session = requests.Session()
+        import requests
+
+        self.session, self.exceptions = requests.Session(), requests.exceptions
 
     def get(self, path: str, **parameters: str) -> Answer:
         """The answer to GET base_url/path; raises SourceError when it can't be had."""
@@ -68,7 +71,7 @@ class Client:
             raise SourceError(f"{url}: {failure}, in {ATTEMPTS} attempts. Try again later") from failure
 
     def _get_once(self, url: str, parameters: dict[str, str]) -> Answer:
-        observed_at = datetime.now(UTC)
+        observed_at, exceptions = datetime.now(UTC), self.exceptions
         try:
             response = self.session.get(url, params=parameters, timeout=TIMEOUT)
         except (exceptions.InvalidURL, exceptions.MissingSchema, exceptions.InvalidSchema) as error:
@@ -92,7 +95,7 @@ class Client:
             raise _Transient(f"the answer is not JSON but {kind}: {start}. Check the option base_url") from error
 
 
-def _retry_after(response: requests.Response) -> float | None:
+def _retry_after(response: "requests.Response") -> float | None:
     """Seconds that the server asks to wait; its header has seconds or an HTTP date."""
     header = response.headers.get("Retry-After")
     if not header:

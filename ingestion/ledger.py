@@ -53,17 +53,23 @@ LEDGER_TABLES = {"load_ledger": LEDGER, "rejected_rows": REJECTED_ROWS}
 """The tables beside a system's streams, in its own raw schema."""
 
 
+_engine = functools.cache(contracts.engine)
+
+
 @functools.cache
 def arrow_schema(columns: tuple[tuple[str, str, str], ...]) -> pa.Schema:
     """The Arrow schema of raw columns given as (name, DuckDB type, description)."""
     nulls = ", ".join(f'cast(null as {sql_type}) as "{name}"' for name, sql_type, _ in columns)
-    return contracts.engine().sql(f"select {nulls}").to_arrow_table().schema
+    return _engine().cursor().sql(f"select {nulls}").to_arrow_table().schema
 
 
 def conform(columns: list[tuple[str, str, str]], table: pa.Table, **constants: Any) -> pa.Table:
-    """`table` with exactly these columns but dlt's own, in order and type; missing ones constant or null."""
-    schema = arrow_schema(tuple(column for column in columns if not column[0].startswith("_dlt")))
-    arrays = []
+    """`table` with exactly these columns, in order and type; missing ones constant or null.
+
+    Within a running extraction, whose load it is stamped with: dlt itself would rewrite imported files to do that.
+    """
+    schema, arrays = arrow_schema(tuple(columns)), []
+    constants["_dlt_load_id"] = dlt.current.load_package_state()["load_id"]
     for column in schema:
         if column.name in table.column_names:
             arrays.append(table[column.name].cast(column.type))

@@ -131,8 +131,8 @@ class _Reading:
         except duckdb.CatalogException:  # before the first load of a pipeline that is not our command line's
             self.db.register("nothing", conform(self.stream.columns, pa.table({})))
             self.raw, self.newest, self.has_rows = "nothing", None, False
-        self.db.execute("create temp table known (_key varchar, _row_hash varchar, _cursor varchar, is_gone boolean)")
-        self.db.execute("create temp table added (_key varchar, _row_hash varchar, _cursor varchar)")
+        self.db.execute("create temp table known (_key varchar, _row_hash bigint, _cursor varchar, is_gone boolean)")
+        self.db.execute("create temp table added (_key varchar, _row_hash bigint, _cursor varchar)")
         self.db.execute("create temp table seen (_key varchar)")
 
     def _observed(self, moment: datetime) -> datetime:
@@ -411,7 +411,10 @@ _KNOWN_ROWS = """
     )
 """
 
-_SCOPE_HASH = "coalesce(md5(string_agg(distinct _row_hash, '' order by _row_hash)), 'empty') as _scope_hash"
+_SCOPE_HASH = """
+    coalesce(md5(string_agg(distinct cast(_row_hash as varchar), ' ' order by cast(_row_hash as varchar))), 'empty')
+        as _scope_hash
+"""
 
 _KNOWN_SCOPES = f"""
     with reads as (

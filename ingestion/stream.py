@@ -83,7 +83,7 @@ class Stream:
                 version.type if version else TIME,
                 "The source's version of the row, if it has one.",
             ),
-            ("_row_hash", "VARCHAR", "Hash of the row's declared and unknown fields."),
+            ("_row_hash", "BIGINT", "Hash of the row's declared and unknown fields."),
             ("_mark", "VARCHAR", "Null for a row as read; gone or back (key only), or empty (a snapshot)."),
             ("_position", "VARCHAR", "Where the source had it: file and line, page and item."),
             (
