@@ -228,7 +228,7 @@ def test_corrupt_package_of_a_killed_run(numbers, warehouse, monkeypatch):
 def test_systems_side_by_side(warehouse):
     systems = [made_up(THINGS, reader=Numbers(10 + n), name=f"made_up_{n}") for n in range(3)]
     with pipeline.opened(systems) as opened:
-        errors = pipeline.run(opened, systems, lambda system: pipeline.Run(), lambda system: system.streams)
+        errors = pipeline.run(opened, systems, lambda system: pipeline.Run(), list)
         assert errors == {}
         ledger = opened.query("select system, rows_loaded from raw_operations.load_ledger order by 1")
     assert [tuple(row.values()) for row in ledger] == [(f"made_up_{n}", 10 + n) for n in range(3)]
