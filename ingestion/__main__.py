@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from ingestion import enrichments, pipeline, replay, scaffold
 from ingestion.display import Display
-from ingestion.errors import ConfigurationError, explain
+from ingestion.errors import ConfigurationError, SourceError, explain
 from ingestion.stream import Run, Stream
 from ingestion.systems import System, option, select
 
@@ -40,10 +40,18 @@ def list_command(parsed: argparse.Namespace) -> int:
             print("  configured: by the sandbox (DBT_TARGET=local for your own)")
         else:
             print(f"  not configured: set {', '.join(missing)}" if missing else "  configured")
-        for stream in system.streams:
-            bounded = f" (--since/--until by {stream.cursor})" if stream.cursor else ""
+        for stream in _listed(system):
+            bounded = f" (--since/--until by {stream.cursor})" if stream.has_times else ""
             print(f"  {stream.name:<16} {type(stream.kind).__name__.lower():<9}{stream.contract.description}{bounded}")
     return ALL_WELL
+
+
+def _listed(system: System) -> Sequence[Stream]:
+    try:
+        return list(system.streams)
+    except SourceError as error:  # of a database, which has to answer for that
+        print(f"  {explain(error)}")
+        return []
 
 
 def check_command(parsed: argparse.Namespace) -> int:
@@ -52,7 +60,13 @@ def check_command(parsed: argparse.Namespace) -> int:
     with _configured(parsed.systems) as systems, contextlib.ExitStack() as cleanup:
         for system in systems:
             reader = None
-            for stream in system.streams:
+            try:
+                streams = list(system.streams)
+            except SourceError as error:
+                failed += 1
+                print(f"{system.name}: failed: {explain(error)}", flush=True)
+                continue
+            for stream in streams:
                 try:
                     if reader is None:
                         reader = system.connect()
@@ -150,10 +164,23 @@ def replay_command(parsed: argparse.Namespace) -> int:
 
 
 def scaffold_command(parsed: argparse.Namespace) -> int:
-    """Writes the dbt sources of systems from their contracts."""
-    for system in [*select(parsed.systems), *([] if parsed.systems else [enrichments.SYSTEM])]:
-        print(f"wrote {scaffold.write_sources(system)}")
-    return ALL_WELL
+    """Writes dbt sources from the contracts, and of databases that are only configured the first staging models."""
+    systems = [*select(parsed.systems), *([] if parsed.systems else [enrichments.SYSTEM])]
+    failed = 0
+    with contextlib.ExitStack() as cleanup:
+        warehouse = None
+        for system in systems:
+            try:
+                if not system.has_catalog:
+                    told = scaffold.write_sources(system)
+                else:
+                    warehouse = warehouse or cleanup.enter_context(pipeline.opened(select([])))
+                    told = scaffold.write_models(system, warehouse)
+                print(*told, sep="\n", flush=True)
+            except SourceError as error:
+                failed += 1
+                print(f"{system.name}: failed: {explain(error)}", flush=True)
+    return SOME_FAILED if failed else ALL_WELL
 
 
 @contextlib.contextmanager

@@ -275,10 +275,8 @@ def _value(f: Field, raw: str, source_type: str) -> str:
 
 def _problem(f: Field, raw: str) -> str:
     """SQL that says what is wrong with a value, null where nothing is; empty if nothing can be."""
-    if f.is_lenient:
-        return ""
     value, problem = quote(f"typed {f.name}"), ""
-    if f.type not in ("VARCHAR", "BLOB"):
+    if not f.is_lenient and f.type not in ("VARCHAR", "BLOB"):
         problem = f"when {raw} is not null and {value} is null then '{f.name}: '''"
         problem += f" || left(cast({raw} as varchar), 100) || ''' is not {_speak(f.type)}'"
     if not f.nullable:

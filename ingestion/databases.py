@@ -189,7 +189,7 @@ def _stream(engine: Engine, table: Table, source: str, name: str, declared: dict
             column.comment or f"{column.name}, {column.declared}.",
             name=names[alias],
             type=column.type,
-            nullable=alias not in key_aliases,
+            nullable=alias not in key_aliases or not column.is_nullable,  # what the database sees to is not checked
             key=alias in key_aliases,
             source=alias,
             is_lenient=engine.is_lenient,

@@ -274,6 +274,7 @@ class Tables:
     def read(self, stream: Stream, window: Window) -> Iterator[Page | KeySweep]:
         """Yields the stream's rows, and after an incremental read that leaves a difference the sweep of its keys."""
         table, observed_at = self.find(stream), datetime.now(UTC)
+        self._prove_key(stream, table)
         cursor = self._cursor(stream, table, window)
         is_incremental = cursor is not None or stream.cursor == TRANSACTION
         if window.is_partial:
@@ -296,6 +297,21 @@ class Tables:
             yield self._sweep(stream, table, cursor, observed_at)
         compared_now = compare or window.is_complete
         window.state["compared_at"] = observed_at.isoformat() if compared_now else kept["compared_at"]
+
+    def _prove_key(self, stream: Stream, table: Table) -> None:
+        """Raises SourceError if a key that the catalog does not vouch for has several rows: all but one were lost."""
+        aliases = table.aliases({f.source for f in stream.contract.fields})
+        key = [aliases[f.source].name for f in stream.contract.key]
+        if not key or set(key) >= set(table.key) != set():
+            return
+        names = ", ".join(map(self.engine.quote, key))
+        twice = f"select {names} from {self.engine.table(table)} group by {names} having count(*) > 1"
+        ((count,),) = self.engine.rows(f"select count(*) as key_count from ({twice}) as twice")
+        if int(count):
+            raise SourceError(
+                f"{', '.join(key)} is no key of {stream.source}: {int(count):,} of its values have several rows. "
+                "Declare as many columns as tell the rows apart, or none"
+            )
 
     def _advance(
         self, stream: Stream, window: Window, kept: dict[str, Any], cursor: Column | None, census: Census

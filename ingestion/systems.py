@@ -51,11 +51,8 @@ def option(system: str, name: str) -> str:
     return f"SOURCES__{system}__{name}".upper()
 
 
-def all_systems() -> dict[str, System]:
-    """Every system, by name: the modules of this package that have STREAMS, Reader and a source of their name, and the
-    databases of the configuration. Raises ConfigurationError if one of those can't be."""
-    from ingestion import databases  # which itself makes systems
-
+def built_in() -> dict[str, System]:
+    """The systems that have a loader, by name: modules of this package with STREAMS, Reader and a source of their name."""
     found = {}
     for module_info in sorted(pkgutil.iter_modules(ingestion.__path__), key=lambda m: m.name):
         if module_info.name == "__main__":
@@ -73,6 +70,17 @@ def all_systems() -> dict[str, System]:
             reader=module.Reader,
             options={p.name: p.default for p in parameters if p.name != "run"},
         )
+    return found
+
+
+def all_systems() -> dict[str, System]:
+    """The built-in systems and the databases of the configuration, by name.
+
+    Raises ConfigurationError if one of those can't be.
+    """
+    from ingestion import databases  # which itself makes systems
+
+    found = built_in()
     return found | databases.configured(found)
 
 

@@ -33,7 +33,7 @@ create table raw_mercado.pagamentos as select * from (values
     as rows (pedido_hash, sequencia, meio, valor, pago);
 insert into raw_exchange_rates.rates by name
     select 'EUR' as base_currency, 'BRL' as currency, date '2026-02-02' as rate_date, 6.25 as rate,
-        '["EUR","2026-02-02","BRL"]' as _key, 'h' as _row_hash, 'EUR/2026-02-02' as _scope, 1 as _scope_rows,
+        '["EUR","2026-02-02","BRL"]' as _key, 1 as _row_hash, 'EUR/2026-02-02' as _scope, 1 as _scope_rows,
         timestamptz '2026-02-02 16:00:00+00' as _observed_at, '1' as _dlt_load_id;
 """
 
