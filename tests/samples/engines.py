@@ -1,22 +1,20 @@
 """Databases asked by their own clients: which tables they have, what each column adds up to, and changes to a copy.
 
 A column is measured by its kind, which follows from the type that the source declares, not from how it landed:
-int, decimal, float, bool, time, text, blob. `measures` writes the same questions in the SQL of any engine, so that the
-answers of the source and of raw can be compared.
+int, decimal, float, bool, date, time, text, blob. `measures` writes the same questions in the SQL of any engine, so
+that the answers of the source and of raw can be compared.
 """
 
 import contextlib
-import csv
 import dataclasses
 import hashlib
-import io
 import math
 import os
 import re
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -48,13 +46,17 @@ class Table:
     columns: tuple[Column, ...]
     key: tuple[str, ...] = ()
     unique: frozenset[str] = frozenset()
+    is_partitioned: bool = False
 
     @property
     def changeable(self) -> list[Column]:
         """Columns whose values may be those of another row."""
-        kinds = ("text", "int", "decimal", "float", "time")
+        kinds = ("text", "int", "decimal", "float", "date", "time")
         return [c for c in self.columns if c.kind in kinds and not c.is_generated and c.name not in self.unique]
 
+
+SHOWN_CHARACTERS = 200
+"""So many of the least and greatest texts are compared; their checksum covers all."""
 
 Measures = dict[str, object]
 """Of one table: (measure, or column and measure) -> int, Decimal, float, str or None."""
@@ -70,15 +72,19 @@ class Dialect:
     digest: str
     """32 bits of the md5 of a text or blob."""
     micros: str
-    """Microseconds since 1970 of a date or time; null where it is infinite or none."""
+    """Microseconds since 1970 of a time; null where it is infinite or none."""
+    days: str
+    """Days since 1970 of a date, likewise."""
     finite: str
     """A float, null where it is infinite or no number."""
     number: str
     """A decimal, null where it is no number."""
+    digits: str
+    """A decimal as text, with a digit before the point."""
     least: str = "min({})"
     greatest: str = "max({})"
-    separator: str = "chr(31)"
-    nothing: str = "chr(30)"
+    plus: str = " || "
+    """Between texts that are one text."""
 
 
 POSTGRES = Dialect(
@@ -86,9 +92,11 @@ POSTGRES = Dialect(
     characters="char_length({})",
     bytes="octet_length({})",
     digest="('x' || left(md5({}), 8))::bit(32)::bigint",
-    micros="case when isfinite({0}) then (extract(epoch from {0}) * 1000000)::bigint end",
+    micros="case when isfinite({0}) and {0} < '294247-01-01' then (extract(epoch from {0}) * 1000000)::bigint end",
+    days="case when isfinite({0}) then {0} - date '1970-01-01' end",
     finite="case when {0} not in ('NaN', 'Infinity', '-Infinity') then {0}::float8 end",
     number="nullif({}, 'NaN')",
+    digits="{}::text",
     least='min({} collate "C")',
     greatest='max({} collate "C")',
 )
@@ -98,21 +106,24 @@ MYSQL = Dialect(
     bytes="octet_length({})",
     digest="cast(conv(left(md5({}), 8), 16, 10) as unsigned)",
     micros="timestampdiff(microsecond, '1970-01-01', {})",
+    days="datediff({}, '1970-01-01')",
     finite="cast({} as double)",
     number="{}",
+    digits="convert({} using utf8mb4)",
     least="hex(min(cast({} as binary)))",
     greatest="hex(max(cast({} as binary)))",
-    separator="char(31)",
-    nothing="char(30)",
+    plus=", ",
 )
 DUCKDB = Dialect(
     text="cast({} as varchar)",
     characters="length({})",
-    bytes="octet_length(encode({}))",
+    bytes="strlen({})",
     digest="cast('0x' || md5({})[1:8] as bigint)",
-    micros="case when isfinite({0}) then epoch_us(cast({0} as timestamp)) end",
+    micros="case when isfinite({0}) then epoch_us({0}) end",
+    days="case when isfinite({0}) then date_diff('day', date '1970-01-01', {0}) end",
     finite="case when isfinite({0}) then cast({0} as double) end",
     number="{}",
+    digits=r"regexp_replace(cast({} as varchar), '^(-?)\.', '\10.')",
 )
 
 
@@ -125,7 +136,7 @@ def measures(dialect: Dialect, columns: list[tuple[Column, str, str]]) -> dict[s
             number = dialect.number.format(value) if column.kind == "decimal" else value
             found |= {"distinct": f"count(distinct {number})", "sum": f"sum({number})"}
             found |= {"least": f"min({number})", "greatest": f"max({number})"}
-            row.append(dialect.text.format(number))
+            row.append(dialect.digits.format(number))
         elif column.kind == "float":
             number = dialect.finite.format(value)
             found |= {"finite": f"count({number})", "distinct": f"count(distinct {number})"}
@@ -134,14 +145,15 @@ def measures(dialect: Dialect, columns: list[tuple[Column, str, str]]) -> dict[s
         elif column.kind == "bool":
             found |= {"true": f"count(case when {value} then 1 end)"}
             row.append(f"case when {value} then '1' when not {value} then '0' end")
-        elif column.kind == "time":
-            moment = dialect.micros.format(value)
+        elif column.kind in ("date", "time"):
+            moment = (dialect.days if column.kind == "date" else dialect.micros).format(value)
             found |= {"finite": f"count({moment})", "distinct": f"count(distinct {moment})", "sum": f"sum({moment})"}
             found |= {"least": f"min({moment})", "greatest": f"max({moment})"}
             row.append(dialect.text.format(f"({moment})"))
         elif column.kind == "text":
             text = dialect.text.format(value)
-            found |= {"least": dialect.least.format(text), "greatest": dialect.greatest.format(text)}
+            start = f"left({text}, {SHOWN_CHARACTERS})"
+            found |= {"least": dialect.least.format(start), "greatest": dialect.greatest.format(start)}
             found |= {"characters": f"sum({dialect.characters.format(text)})"}
             found |= {"bytes": f"sum({dialect.bytes.format(text)})", "digest": f"sum({dialect.digest.format(text)})"}
             found |= {"distinct": f"count(distinct {dialect.digest.format(text)})"}
@@ -153,8 +165,8 @@ def measures(dialect: Dialect, columns: list[tuple[Column, str, str]]) -> dict[s
             row.append(dialect.text.format(digest))
         asked |= {f"{column.name}: {name}": question for name, question in found.items()}
     if row:
-        values = f", {dialect.separator}, ".join(f"coalesce({text}, {dialect.nothing})" for text in row)
-        asked["digest of rows"] = f"sum({dialect.digest.format(f'concat({values})')})"
+        texts = (f"case when {text} is null then 'null,' else concat('=', {text}, ',') end" for text in row)
+        asked["digest of rows"] = f"sum({dialect.digest.format(f'concat({dialect.plus.join(texts)})')})"
     return asked
 
 
@@ -211,13 +223,14 @@ class Postgres:
         with self._connected() as connection:
             rows = connection.execute(_POSTGRES_COLUMNS).fetchall()
         found: dict[tuple[str, str], dict] = {}
-        for schema, name, key, unique, column, declared, base, arguments, kind, category, generated in rows:
-            table = found.setdefault((schema, name), {"columns": [], "key": key or (), "unique": unique or ()})
+        for schema, name, is_partitioned, key, unique, column, declared, base, arguments, *kind, generated in rows:
+            table = found.setdefault((schema, name), {"columns": [], "key": tuple(key or ())})
+            table |= {"unique": frozenset(unique or ()), "is_partitioned": is_partitioned}
             table["columns"].append(
-                Column(column, declared, *_postgres_kind(base, arguments, kind, category), is_generated=generated)
+                Column(column, declared, *_postgres_kind(base, arguments, *kind), is_generated=generated)
             )
         return [
-            Table(schema, name, tuple(table["columns"]), tuple(table["key"]), frozenset(table["unique"]))
+            Table(schema, name, **{**table, "columns": tuple(table["columns"])})
             for (schema, name), table in found.items()
         ]
 
@@ -229,12 +242,12 @@ class Postgres:
             columns.append((column, value, f"count({value})"))
         asked = measures(POSTGRES, columns)
         with self._connected() as connection:
-            row = connection.execute(f"select {', '.join(asked.values())} from {_quoted(table.schema, table.name)}")
+            row = connection.execute(f"select {', '.join(asked.values())} from {_of(table)}")
             return dict(zip(asked, row.fetchone(), strict=True))
 
     def hold_back(self, table: Table) -> int:
         """Takes some rows out, which `change` puts in again; returns how many."""
-        name, columns = _quoted(table.schema, table.name), self._written(table)
+        name, columns = _of(table), self._written(table)
         with self._changing() as connection:
             count = _some(connection.execute(f"select count(*) from {name}").fetchone()[0])
             some = f"select tableoid, ctid from {name} order by {self._order(table)} limit {count}"
@@ -246,7 +259,7 @@ class Postgres:
 
     def change(self, table: Table, count: int) -> int:
         """Inserts what was held back, updates and deletes as many; returns how many were updated."""
-        name, (columns, held) = _quoted(table.schema, table.name), self._held[table]
+        name, (columns, held) = _of(table), self._held[table]
         with self._changing() as connection:
             some = f"select tableoid, ctid from {name} order by {self._order(table)} limit {count}"
             connection.execute(f"delete from {name} where (tableoid, ctid) in ({some})")
@@ -255,15 +268,15 @@ class Postgres:
                 c = _quoted(column.name)
                 try:
                     updated = connection.execute(
-                        f"update {name} set {c} = case when {c} = high then low else high end "
+                        f"update {name} as here set {c} = case when here.{c} = high then low else high end "
                         f"from (select max({c}) as high, min({c}) as low from {name}) as bounds "
-                        f"where ({name}.tableoid, {name}.ctid) in ({some}) and low is distinct from high"
+                        f"where (here.tableoid, here.ctid) in ({some}) and low is distinct from high"
                     ).rowcount
                 except (psycopg.errors.IntegrityError, psycopg.errors.UndefinedFunction):
                     continue
                 if updated:
                     break
-            with connection.cursor().copy(f"copy {name} ({columns}) from stdin") as copy:
+            with connection.cursor().copy(f"copy {_quoted(table.schema, table.name)} ({columns}) from stdin") as copy:
                 copy.write(held)
         return updated
 
@@ -287,6 +300,11 @@ def _quoted(*names: str) -> str:
     return ".".join('"' + name.replace('"', '""') + '"' for name in names)
 
 
+def _of(table: Table) -> str:
+    """A table in PostgreSQL; of one that others inherit from its own rows alone, since those are tables too."""
+    return ("" if table.is_partitioned else "only ") + _quoted(table.schema, table.name)
+
+
 def _some(count: int) -> int:
     return min(CHANGED_ROWS, math.ceil(count / 5))
 
@@ -295,13 +313,14 @@ def _postgres_kind(base: str, arguments: str, kind: str, category: str) -> tuple
     """(kind, SQL that reads it)."""
     if category == "A":
         return "text", "to_json({})::text"
-    if base == "numeric" and not arguments:
+    precision, scale = map(int, re.findall(r"-?\d+", arguments)) if base == "numeric" and arguments else (39, 0)
+    if base == "numeric" and not (precision <= 38 and 0 <= scale <= precision):
         return "text", "{}::text"
     kinds = {
         **dict.fromkeys(("smallint", "integer", "bigint", "oid"), "int"),
         **dict.fromkeys(("real", "double precision"), "float"),
-        **dict.fromkeys(("date", "timestamp without time zone", "timestamp with time zone"), "time"),
-        **{"numeric": "decimal", "money": "decimal", "boolean": "bool", "bytea": "blob"},
+        **dict.fromkeys(("timestamp without time zone", "timestamp with time zone"), "time"),
+        **{"numeric": "decimal", "money": "decimal", "boolean": "bool", "bytea": "blob", "date": "date"},
     }
     reads = {"money": "{}::numeric::numeric(22,4)", "oid": "{}::bigint"}
     if base in kinds:
@@ -310,7 +329,7 @@ def _postgres_kind(base: str, arguments: str, kind: str, category: str) -> tuple
 
 
 _POSTGRES_COLUMNS = r"""
-    select n.nspname, c.relname,
+    select n.nspname, c.relname, c.relkind = 'p' as is_partitioned,
         (select array_agg(a.attname::text order by k.position)
             from pg_index i cross join unnest(i.indkey) with ordinality as k (number, position)
             join pg_attribute a on a.attrelid = c.oid and a.attnum = k.number
@@ -361,24 +380,24 @@ class MySQL:
         return run.stdout
 
     def _rows(self, statements: str) -> list[list[str | None]]:
-        """Rows of statements in the database, as text; tabs and line ends in texts would be escaped."""
+        """Rows of statements in the database, as text."""
         before = "set time_zone = '+00:00', foreign_key_checks = 0, sql_mode = 'no_auto_value_on_zero';"
         out = self._run("mariadb", "--batch", "--skip-column-names", self.name, stdin=f"{before} {statements}")
-        rows = csv.reader(io.StringIO(out), delimiter="\t", quoting=csv.QUOTE_NONE)
-        return [[None if field == "NULL" else field for field in row] for row in rows]
+        rows = [line.split("\t") for line in out.split("\n")[:-1]]
+        return [[None if field == "NULL" else field.replace("\\\\", "\\") for field in row] for row in rows]
 
     def copy(self) -> "MySQL":
         """A copy of the database, on the same server."""
         name = f"{self.name}_copy"
         for database in (name, f"{name}_held"):
-            self._rows(f"drop database if exists `{database}`; create database `{database}`")
+            self._rows(f"drop database if exists {_ticked(database)}; create database {_ticked(database)}")
         copied = MySQL(urlsplit(self.url)._replace(path=f"/{name}").geturl())
         copied._run("mariadb", name, stdin=self._run("mariadb-dump", "--hex-blob", self.name))
         return copied
 
     def drop(self) -> None:
         """Removes the (copied) database."""
-        self._rows(f"drop database `{self.name}`; drop database `{self.name}_held`")
+        self._rows(f"drop database {_ticked(self.name)}; drop database {_ticked(self.name + '_held')}")
 
     def tables(self) -> list[Table]:
         """Its tables."""
@@ -410,10 +429,10 @@ class MySQL:
         """What the table's columns add up to."""
         columns = []
         for column in table.columns:
-            value = column.reads.format(f"`{column.name}`")
+            value = column.reads.format(_ticked(column.name))
             columns.append((column, value, f"count({value})"))
         asked = measures(MYSQL, columns)
-        (row,) = self._rows(f"select {', '.join(asked.values())} from `{table.name}`")
+        (row,) = self._rows(f"select {', '.join(asked.values())} from {_ticked(table.name)}")
         kinds = {column.name: column.kind for column in table.columns}
         return {
             name: _mysql_value(kinds.get(name.rpartition(": ")[0], ""), name.rpartition(": ")[2], value)
@@ -422,61 +441,68 @@ class MySQL:
 
     def hold_back(self, table: Table) -> int:
         """Takes some rows out, which `change` puts in again; returns how many."""
-        ((count,),) = self._rows(f"select count(*) from `{table.name}`")
+        ((count,),) = self._rows(f"select count(*) from {_ticked(table.name)}")
         first = f"order by {self._order(table)} limit {_some(int(count))}"
         self._rows(f"""
-            create table `{self.name}_held`.`{table.name}` like `{table.name}`;
-            insert into `{self.name}_held`.`{table.name}` ({self._written(table)})
-                select {self._written(table)} from `{table.name}` {first};
-            delete from `{table.name}` {first};
+            create table {_ticked(self.name + "_held")}.{_ticked(table.name)} like {_ticked(table.name)};
+            insert into {_ticked(self.name + "_held")}.{_ticked(table.name)} ({self._written(table)})
+                select {self._written(table)} from {_ticked(table.name)} {first};
+            delete from {_ticked(table.name)} {first};
         """)
         return _some(int(count))
 
     def change(self, table: Table, count: int) -> int:
         """Inserts what was held back, updates and deletes as many; returns how many were updated."""
-        self._rows(f"delete from `{table.name}` order by {self._order(table, ' desc')} limit {count}")
+        name = _ticked(table.name)
+        self._rows(f"delete from {name} order by {self._order(table, ' desc')} limit {count}")
         updated = 0
         for column in table.changeable:
-            c = f"`{column.name}`"
+            c = _ticked(column.name)
             with contextlib.suppress(RuntimeError):
                 ((updated,),) = self._rows(f"""
-                    set @high = (select max({c}) from `{table.name}`), @low = (select min({c}) from `{table.name}`);
-                    update `{table.name}` set {c} = if({c} <=> @high, @low, @high)
+                    set @high = (select max({c}) from {name}), @low = (select min({c}) from {name});
+                    update {name} set {c} = if({c} <=> @high, @low, @high)
                         order by {self._order(table)} limit {count};
                     select row_count();
                 """)
             if int(updated):
                 break
         self._rows(f"""
-            insert into `{table.name}` ({self._written(table)})
-                select {self._written(table)} from `{self.name}_held`.`{table.name}`
+            insert into {_ticked(table.name)} ({self._written(table)})
+                select {self._written(table)} from {_ticked(self.name + "_held")}.{_ticked(table.name)}
         """)
         return int(updated)
 
     @staticmethod
     def _written(table: Table) -> str:
-        return ", ".join(f"`{column.name}`" for column in table.columns if not column.is_generated)
+        return ", ".join(_ticked(column.name) for column in table.columns if not column.is_generated)
 
     @staticmethod
     def _order(table: Table, direction: str = "") -> str:
-        return ", ".join(f"`{name}`{direction}" for name in table.key or [column.name for column in table.columns])
+        return ", ".join(
+            f"{_ticked(name)}{direction}" for name in table.key or [column.name for column in table.columns]
+        )
+
+
+def _ticked(name: str) -> str:
+    return f"`{name.replace('`', '``')}`"
 
 
 def _mysql_kind(data_type: str, precision: str | None) -> tuple[str, str]:
     """(kind, SQL that reads it)."""
-    if data_type.endswith("int") or data_type == "year":
-        return "int", "{}"
+    if data_type in ("tinyint", "smallint", "mediumint", "int", "bigint", "year"):
+        return "int", "({} + 0)"
     if data_type in ("float", "double"):
         return "float", "{}"
     if data_type in ("date", "datetime", "timestamp"):
-        return "time", "{}"
+        return "date" if data_type == "date" else "time", "{}"
     if data_type == "bit":
         return "text", f"lpad(bin({{}} + 0), {precision}, '0')"
     if data_type in ("geometry", "point", "linestring", "polygon") or data_type.startswith(("multi", "geom")):
         return "text", "st_astext({})"
     if data_type.endswith(("blob", "binary")):
         return "blob", "{}"
-    return ("decimal", "{}") if data_type == "decimal" else ("text", "cast({} as char)")
+    return ("decimal", "{}") if data_type == "decimal" and int(precision) <= 38 else ("text", "cast({} as char)")
 
 
 def _mysql_value(kind: str, measure: str, text: str | None) -> object:
@@ -517,11 +543,11 @@ class SQLite:
         self.file.unlink()
 
     def tables(self) -> list[Table]:
-        """Its tables."""
+        """Its tables, without the virtual ones."""
         found = []
         with self._connected() as connection:
             for (name,) in connection.execute(
-                r"select name from sqlite_master where type = 'table' and name not like 'sqlite\_%' escape '\'"
+                r"select name from pragma_table_list where type = 'table' and name not like 'sqlite\_%' escape '\'"
             ).fetchall():
                 columns, key = [], {}
                 for _, column, declared, _, _, position, hidden in connection.execute(
@@ -529,6 +555,10 @@ class SQLite:
                 ).fetchall():
                     if hidden != 1:
                         kind = _sqlite_kind(declared)
+                        if kind in ("date", "time"):  # which are often numbers there
+                            kinds = f"select distinct typeof({_quoted(column)}) from {_quoted(name)}"
+                            stored = {row[0] for row in connection.execute(kinds)} - {"null"}
+                            kind = {("integer",): "int", ("real",): "float"}.get(tuple(stored), kind)
                         columns.append(Column(column, declared, kind, is_generated=hidden > 1))
                         if position:
                             key[position] = column
@@ -553,7 +583,9 @@ class SQLite:
             if row is not None:
                 texts.append(row)
         if texts:
-            lines = ("\x1f".join("\x1e" if text is None else text for text in row) for row in zip(*texts, strict=True))
+            lines = (
+                "".join("null," if text is None else f"={text}," for text in row) for row in zip(*texts, strict=True)
+            )
             found["digest of rows"] = sum(map(_digest, lines))
         return found
 
@@ -609,7 +641,8 @@ class SQLite:
 def _sqlite_kind(declared: str) -> str:
     word = declared.upper()
     for parts, kind in (
-        (("DATE", "TIME"), "time"),
+        (("TIME",), "time"),
+        (("DATE",), "date"),
         (("INT",), "int"),
         (("BLOB",), "blob"),
         (("CHAR", "CLOB", "TEXT"), "text"),
@@ -629,8 +662,9 @@ def _added_up(column: Column, values: list) -> tuple[Measures, list[str | None] 
         "decimal": lambda value: round(Decimal(repr(value)), int([*re.findall(r"\d+", column.declared), 0][1])),
         "float": float,
         "bool": lambda value: str(value).lower() in ("1", "true", "t", "yes"),
+        "date": lambda value: (date.fromisoformat(value[:10]) - date(1970, 1, 1)).days,
         "time": _micros,
-        "text": lambda value: value if isinstance(value, str) else repr(value),
+        "text": _text,
         "blob": lambda value: value if isinstance(value, bytes) else str(value).encode(),
     }[column.kind]
     found = [None if value is None else read(value) for value in values]
@@ -643,7 +677,8 @@ def _added_up(column: Column, values: list) -> tuple[Measures, list[str | None] 
         measured |= {"bytes": sum(map(len, data)), "digest": sum(map(_digest, data))}
         if column.kind == "blob":
             return measured, [None if v is None else str(_digest(v)) for v in found]
-        least, greatest = (min(data).decode(), max(data).decode()) if data else (None, None)
+        starts = [value[:SHOWN_CHARACTERS] for value in present]
+        least, greatest = min(starts, key=str.encode, default=None), max(starts, key=str.encode, default=None)
         measured |= {"least": least, "greatest": greatest, "characters": sum(map(len, present))}
         return {**measured, "distinct": len(set(map(_digest, present)))}, found
     measured |= {"distinct": len(set(present)), "least": min(present, default=None)}
@@ -651,9 +686,15 @@ def _added_up(column: Column, values: list) -> tuple[Measures, list[str | None] 
     if column.kind == "float":
         finite = [value for value in present if math.isfinite(value)]
         return {**measured, "finite": len(finite), "sum": sum(finite), "weight": sum(map(abs, finite))}, None
-    if column.kind == "time":
+    if column.kind in ("date", "time"):
         measured["finite"] = len(present)
     return measured, [None if v is None else str(v) for v in found]
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bytes):
+        return f"X'{value.hex().upper()}'"
+    return value if isinstance(value, str) else repr(value)
 
 
 def _micros(value: str) -> int:
