@@ -192,7 +192,7 @@ def _configured(names: list[str]) -> Iterator[list[System]]:
     """
     systems = select(names)
     if pipeline.target() == "sandbox":
-        present = [option(s.name, name) for s in select([]) for name in s.given]
+        present = [option(s.section, name) for s in select([]) for name in s.given]
         if present:
             raise ConfigurationError(
                 f"DBT_TARGET is sandbox, but {', '.join(present)} is set: set DBT_TARGET=local to load your own data"

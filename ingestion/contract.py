@@ -234,7 +234,7 @@ def typing_query(contract: Contract, relation: str, types: dict[str, str]) -> st
         if f.is_lenient and _is_text(source_type) and f.type != "VARCHAR":
             kept = f"json_object({_literal(f.source)}, cast({raw} as varchar))"
             misfits.append(f"case when {raw} is not null and {typed} is null then {kept} else '{{}}' end")
-    unknown, original = _unknown_and_original(contract, present, is_json)
+    unknown, original = _unknown_and_original(contract, types, present)
     misfits += [f"coalesce({UNFIT}, '{{}}')"] if UNFIT in types else []
     if misfits:
         merged = f"json_merge_patch(coalesce({unknown}, '{{}}'), {', '.join(misfits)})"
@@ -304,14 +304,14 @@ def _cast(raw: str, target: str, arrow_type: str) -> str:
     return f"case when regexp_full_match({text}, '{pattern}') then try_cast({text} as {target}) end"
 
 
-def _unknown_and_original(contract: Contract, present: list[str], json_page: bool) -> tuple[str, str]:
+def _unknown_and_original(contract: Contract, types: dict[str, str], present: list[str]) -> tuple[str, str]:
     known = {f.source for f in contract.fields}
-    if json_page:
+    if ITEM in types:
         unknown = f"nullif({_without(ITEM, [path.split('.') for path in sorted(known)])}, '{{}}')"
         return f"case when json_valid({ITEM}) then {unknown} end", ITEM
-    new = [quote(name) for name in present if name not in known]
-    unknown = f"cast(to_json(struct_pack({_pack(new)})) as varchar)" if new else "cast(null as varchar)"
-    return unknown, f"cast(to_json(struct_pack({_pack(quote(name) for name in present)})) as varchar)"
+    new = [name for name in present if name not in known]
+    unknown = f"cast(to_json(struct_pack({_pack(new, types)})) as varchar)" if new else "cast(null as varchar)"
+    return unknown, f"cast(to_json(struct_pack({_pack(present, types)})) as varchar)"
 
 
 def _without(value: str, paths: list[list[str]]) -> str:
@@ -353,8 +353,15 @@ def _member(column: str, name: str) -> str:
     return f"json_extract_string({column}, {_literal(pointer)})"
 
 
-def _pack(quoted: Iterable[str]) -> str:
-    return ", ".join(f"{name} := {name}" for name in quoted)
+def _pack(names: Iterable[str], types: dict[str, str]) -> str:
+    """Members of a struct that becomes a JSON object. JSON has no infinities and no NaN: they are texts there."""
+    members = []
+    for name in names:
+        value = quote(name)
+        if types[name].lower().startswith(("float", "double", "halffloat")):
+            value = f"case when isfinite({value}) then to_json({value}) else to_json(cast({value} as varchar)) end"
+        members.append(f"{quote(name)} := {value}")
+    return ", ".join(members)
 
 
 def cursor_number(value: str, sql_type: str) -> str:

@@ -82,11 +82,19 @@ def _option(name: str, option: str) -> Any:
 
 
 def _system(name: str, options: dict[str, Any]) -> System:
+    declaration = System(
+        name=name,
+        description="A database.",
+        streams=[],
+        source=None,
+        reader=None,
+        options={"credentials": dlt.secrets.value},
+        has_catalog=True,
+        section=f"databases.{name}",
+    )
     credentials = options["credentials"]
     if not credentials:
-        raise ConfigurationError(
-            f"sources.databases.{name} has no credentials: set SOURCES__DATABASES__{name.upper()}__CREDENTIALS"
-        )
+        return declaration  # of which somebody else has the credentials
     keep_secret([credentials])
     scheme = credentials.partition("://")[0].partition("+")[0]
     if scheme not in ENGINES:
@@ -108,14 +116,12 @@ def _system(name: str, options: dict[str, Any]) -> System:
         """The tables of the database as streams, all in one snapshot."""
         return resources(streams, tables, run)
 
-    return System(
-        name=name,
+    return dataclasses.replace(
+        declaration,
         description=f"The {engine.title} database {engine.where}.",
         streams=streams,
         source=source,
         reader=lambda **_: tables,
-        options={},
-        has_catalog=True,
     )
 
 
@@ -166,7 +172,7 @@ def _streams(tables: Tables, patterns: list[str] | None, declared: dict[str, dic
 
 def _stream(engine: Engine, table: Table, source: str, name: str, declared: dict[str, Any]) -> tuple[Stream, str]:
     """The stream of a table, and what is wrong with what was declared for it."""
-    taken = set(SYSTEM_COLUMNS)
+    taken = {*SYSTEM_COLUMNS, "_recency", "_row_count", "_last_gone_at", "_last_back_at"}  # of macros/kinds.sql
     names = {alias: _free(_snake_case(column.name), taken) for alias, column in table.aliases().items()}
     by_column = {column.name: alias for alias, column in table.aliases().items()}
     by_column |= {field: alias for alias, field in names.items() if field not in by_column}

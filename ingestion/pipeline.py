@@ -21,6 +21,9 @@ from ingestion.systems import System
 
 TARGETS = ("sandbox", "local")
 
+Columns = list[tuple[str, str, str]]
+"""Of a table: name, DuckDB type, description."""
+
 
 def target() -> str:
     """The one switch for both halves, DBT_TARGET; raises ConfigurationError if it is none of TARGETS."""
@@ -43,6 +46,8 @@ class Warehouse:
 
     def __init__(self, systems: Iterable[System]) -> None:
         """Opens or makes it; raises ConfigurationError if another process has it open or it can't be written."""
+        from ingestion import scaffold  # which itself looks into warehouses
+
         self.path = warehouse_path()
         self.load_lock = threading.Lock()
         try:
@@ -53,8 +58,10 @@ class Warehouse:
             self.systems = list(systems)
             for system in self.systems:
                 if not system.has_catalog:
-                    self._create_raw(system.name, system.streams)
-            self._create_raw(enrichments.NAME, [enrichments.STREAM])
+                    self._create_raw(system.name, _columns_of(system.streams))
+            for name, tables in scaffold.declared_tables().items():  # databases that the models read
+                self._create_raw(name, tables, may_differ=True)
+            self._create_raw(enrichments.NAME, _columns_of([enrichments.STREAM]))
             self._create_operations()
         except (duckdb.Error, OSError) as error:
             raise ConfigurationError(self._cannot_open(error)) from error
@@ -66,11 +73,10 @@ class Warehouse:
             return f"{self.path} is open in another process: {holder}. Close it there and run again"
         return f"can't open or write {self.path}: {text}"
 
-    def _create_raw(self, system: str, streams: list[Stream]) -> None:
+    def _create_raw(self, system: str, tables: dict[str, Columns], *, may_differ: bool = False) -> None:
         """Makes what is missing of a system's raw tables, so that all models build whatever has been loaded."""
         dataset = raw_dataset(system)
         existing = self._columns(dataset)
-        tables = {stream.name: stream.columns for stream in streams}
         connection = self.connection.cursor()
         connection.execute(f"create schema if not exists {dataset}")
         for table, columns in {**tables, **LEDGER_TABLES}.items():
@@ -80,7 +86,7 @@ class Warehouse:
             for name, sql_type, description in columns:
                 if table in existing and name not in existing[table]:
                     connection.execute(f'alter table {dataset}.{table} add column "{name}" {sql_type}')
-                elif table in existing and existing[table][name][0] != sql_type:
+                elif table in existing and existing[table][name][0] != sql_type and not may_differ:
                     raise ConfigurationError(
                         f"{dataset}.{table}.{name} is {existing[table][name][0]} in {self.path}, but the contract says "
                         f"{sql_type}: give the field another name, or remove the warehouse and load again"
@@ -105,7 +111,7 @@ class Warehouse:
                     text = (evolution.GONE + existing[stream.name][name][1]).replace("'", "''")
                     connection.execute(f"""comment on column {dataset}.{stream.name}."{name}" is '{text}'""")
             streams.append(stream)
-        self._create_raw(system.name, streams)
+        self._create_raw(system.name, _columns_of(streams))
         with self.load_lock:
             self._create_operations()
         for name in sorted(existing.keys() - system.streams.known):
@@ -199,6 +205,10 @@ class Warehouse:
     def close(self) -> None:
         """Lets go of the file."""
         self.connection.close()
+
+
+def _columns_of(streams: Iterable[Stream]) -> dict[str, Columns]:
+    return {stream.name: stream.columns for stream in streams}
 
 
 def raw_dataset(system: str) -> str:

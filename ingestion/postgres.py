@@ -50,8 +50,8 @@ _TEXTS = {
     ),
 }
 
-# DuckDB's times end in the year 294247, PostgreSQL's 29 years later.
-_TOO_LATE = "{} >= '294247-01-01' and {} < 'infinity'"
+# DuckDB's times end in the year 294247, PostgreSQL's 29 years later; dlt loads none after 2^53 ms exactly.
+_TOO_LATE = "{} >= '287396-01-01' and {} < 'infinity'"
 
 
 class Postgres(Engine):
@@ -164,12 +164,12 @@ class Postgres(Engine):
     def unfit(self, columns: dict[str, Column]) -> str:
         """See `Engine.unfit`."""
         found = {
-            alias: (column.unfit.replace("{}", self.quote(column.name)), f"{self.quote(column.name)}::text")
+            alias: (column.unfit.replace("{}", self.quote(column.name)), self.quote(column.name))
             for alias, column in columns.items()
         }
-        members = (
-            f"case when {condition} then jsonb_build_object({literal(alias)}, {text}) else '{{}}' end"
-            for alias, (condition, text) in found.items()
+        members = (  # JSON has its own form of times, whatever the server's DateStyle is
+            f"case when {condition} then jsonb_build_object({literal(alias)}, {name}) else '{{}}' end"
+            for alias, (condition, name) in found.items()
         )
         conditions = " or ".join(f"({condition})" for condition, _ in found.values())
         return f"case when {conditions} then ({' || '.join(members)})::text end"
@@ -186,17 +186,20 @@ class Postgres(Engine):
         return f"source.{self.table(table)}"
 
 
-def _column(name, declared, kind, category, base, base_arguments, is_not_null, comment) -> Column:
-    """The column's mapping: `kind` and `category` are pg_type's typtype and typcategory, `base` is what a domain is."""
+def _column(name, declared, kind, category, base, base_arguments, is_built_in, is_not_null, comment) -> Column:
+    """The column's mapping: `kind` and `category` are pg_type's typtype and typcategory, `base` is what a domain is.
+
+    Users may name a type of their own like one that `is_built_in`.
+    """
     common = {"name": name, "declared": declared, "is_nullable": not is_not_null, "comment": comment or ""}
     reads = f"{{}}::{base}{base_arguments if base == 'numeric' else ''}" if kind == "d" else "{}"
     if category == "A":
         return Column(**common, type="VARCHAR", reads="to_json({})::text")
-    if base in _EXACT:
+    if is_built_in and base in _EXACT:
         arrives, lands = _EXACT[base]
         unfit = _TOO_LATE if base.startswith("timestamp") else ""
         return Column(**common, type=lands, arrives=arrives, reads=reads, unfit=unfit, is_scanned=kind == "b")
-    if base == "numeric":
+    if is_built_in and base == "numeric":
         precision, scale = map(int, re.findall(r"-?\d+", base_arguments)) if base_arguments else (0, 0)
         if 0 < precision <= 38 and 0 <= scale <= precision:
             decimal = f"DECIMAL({precision},{scale})"
@@ -204,7 +207,7 @@ def _column(name, declared, kind, category, base, base_arguments, is_not_null, c
             return Column(**common, type=decimal, arrives=decimal, reads=reads, unfit=unfit, is_scanned=kind == "b")
         note = f"{name} is {declared}, wider than any decimal of ours: it lands as text, so that no digit is lost"
         return Column(**common, type="VARCHAR", reads="{}::text", note=note)
-    if base == "money":
+    if is_built_in and base == "money":
         return Column(**common, type="DECIMAL(22,4)", reads="{}::numeric::text")
     is_known = base in _TEXTS or kind in "erm"
     note = "" if is_known else f"{name} is of the type {declared}, which has no mapping: it lands as text"
@@ -227,6 +230,7 @@ _COLUMNS = (
         coalesce(substring(format_type(
             coalesce(b.oid, t.oid), case when b.oid is null then a.atttypmod else t.typtypmod end
         ) from '\([-0-9, ]+\)'), '') as base_arguments,
+        coalesce(b.typnamespace, t.typnamespace) = 'pg_catalog'::regnamespace as is_built_in,
         a.attnotnull, col_description(c.oid, a.attnum) as comment
     from pg_class c
     join pg_namespace n on n.oid = c.relnamespace
@@ -266,7 +270,7 @@ _REFERENCES = (
     join pg_class c on c.oid = f.confrelid
     join pg_namespace n on n.oid = c.relnamespace
     join pg_attribute b on b.attrelid = f.confrelid and b.attnum = f.confkey[1]
-    where f.contype = 'f' and cardinality(f.conkey) = 1 and f.conparentid = 0
+    where f.contype = 'f' and f.convalidated and cardinality(f.conkey) = 1 and f.conparentid = 0
     order by f.conrelid, a.attnum
 """
 )

@@ -430,7 +430,8 @@ class Tables:
         if stream.cursor_field is None:
             return None
         column = table.aliases({f.source for f in stream.contract.fields})[stream.cursor_field.source]
-        if column.type.startswith(("TIMESTAMP", "DATE", "BIGINT")):
+        is_time = column.type.startswith(("TIMESTAMP", "DATE"))
+        if is_time == stream.has_times and (is_time or column.type == "BIGINT"):
             return column
         window.notes.append(
             f"the cursor {column.name} is of type {column.declared}, in which what comes later need not be greater: "

@@ -57,13 +57,26 @@ class SQLite(Engine):
             table["columns"].append(self._column(name, column, declared or "", is_not_null == "1"))
             if int(key):
                 table["key"][int(key)] = column
-        references: dict[str, list[list[tuple[str, str, str, str]]]] = {}
+        # Names as the catalog has them: a foreign key may write them in other cases, and leave the parent's key out.
+        as_is = {name.lower(): {c.name.lower(): c.name for c in table["columns"]} for name, table in found.items()}
+        table_names = {name.lower(): name for name in found}
+        references: dict[str, dict[str, list[tuple[str, str, str, str]]]] = {}
         for name, number, column, table, referred in self.rows("""
             select m.name as table_name, f.id as number, f."from" as column_name, f."table" as referred_table,
                 f."to" as referred
             from sqlite_master as m, pragma_foreign_key_list(m.name) as f where m.type = 'table' order by m.name, f.id
         """):
-            references.setdefault(name, {}).setdefault(number, []).append((column, "main", table, referred))
+            parent = table_names.get(table.lower())
+            if parent and referred is None and len(found[parent]["key"]) == 1:
+                (referred,) = found[parent]["key"].values()
+            if parent and referred:
+                reference = (
+                    as_is[name.lower()][column.lower()],
+                    "main",
+                    parent,
+                    as_is[parent.lower()][referred.lower()],
+                )
+                references.setdefault(name, {}).setdefault(number, []).append(reference)
         return [
             Table(
                 "main",
@@ -71,9 +84,7 @@ class SQLite(Engine):
                 tuple(table["columns"]),
                 tuple(column for _, column in sorted(table["key"].items())),
                 table["is_view"],
-                references=tuple(
-                    columns[0] for columns in references.get(name, {}).values() if len(columns) == 1 and columns[0][3]
-                ),
+                references=tuple(columns[0] for columns in references.get(name, {}).values() if len(columns) == 1),
             )
             for name, table in found.items()
         ]

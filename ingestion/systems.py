@@ -27,11 +27,16 @@ class System:
     """Option -> default; dlt.secrets.value and dlt.config.value mark the ones that must be given."""
     has_catalog: bool = False
     """A database of the configuration: its streams are asked of its catalog, when first needed."""
+    section: str = ""
+    """Where its options are in the configuration, below sources, if that is not its name."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "section", self.section or self.name)
 
     @property
     def given(self) -> dict[str, Any]:
         """The options that the user has set, in the environment or in .dlt/."""
-        values = {name: dlt.secrets.get(f"sources.{self.name}.{name}") for name in self.options}
+        values = {name: dlt.secrets.get(f"sources.{self.section}.{name}") for name in self.options}
         keep_secret(str(values[n]) for n, default in self.options.items() if default is dlt.secrets.value and values[n])
         return {name: value for name, value in values.items() if value not in (None, "")}
 
@@ -39,20 +44,20 @@ class System:
     def missing(self) -> list[str]:
         """The options, in the form of environment variables, without which it can't be read."""
         required = [n for n, default in self.options.items() if default in (dlt.secrets.value, dlt.config.value)]
-        return [option(self.name, name) for name in required if name not in self.given]
+        return [option(self.section, name) for name in required if name not in self.given]
 
     def connect(self) -> Reader:
         """The reader with the user's options; raises SourceError if one of them is wrong."""
         return self.reader(**{**self.options, **self.given})
 
 
-def option(system: str, name: str) -> str:
+def option(section: str, name: str) -> str:
     """The environment variable of an option, by dlt's naming."""
-    return f"SOURCES__{system}__{name}".upper()
+    return f"SOURCES__{section.replace('.', '__')}__{name}".upper()
 
 
 def built_in() -> dict[str, System]:
-    """The systems that have a loader, by name: modules of this package with STREAMS, Reader and a source of their name."""
+    """The systems that have a loader, by name: modules with STREAMS, Reader and a source of the module's name."""
     found = {}
     for module_info in sorted(pkgutil.iter_modules(ingestion.__path__), key=lambda m: m.name):
         if module_info.name == "__main__":
