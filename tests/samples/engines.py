@@ -641,7 +641,7 @@ class SQLite:
 def _sqlite_kind(declared: str) -> str:
     word = declared.upper()
     for parts, kind in (
-        (("TIME",), "time"),
+        (("DATETIME", "TIMESTAMP"), "time"),
         (("DATE",), "date"),
         (("INT",), "int"),
         (("BLOB",), "blob"),
