@@ -24,7 +24,10 @@ WHOLE = "a whole number"
 PLACES = {"VARCHAR": 1, "BLOB": 1, "BOOLEAN": 3, "DATE": 4, "TIMESTAMP": 5, "TIMESTAMP WITH TIME ZONE": 5}
 """The order of the house: ids, text, numbers, booleans, dates, timestamps."""
 
-READ_OTHERWISE = {"interval", "dayofweek", "weekday", "timestamptz", "minus", "recursive", "values"}
+READ_OTHERWISE = {
+    *("interval", "dayofweek", "weekday", "timestamptz", "current_date", "current_time", "current_timestamp"),
+    *("minus", "recursive", "values"),
+}
 """Names that sqlfmt, or the lint of portable SQL, takes for something else."""
 
 
@@ -240,7 +243,7 @@ def _import(table: str, system: str, stream: str) -> str:
     if len(line := f"{table} as ({{{{ {call} }}}}),") <= LINE_LENGTH - 4:
         return line
     opening = f"{table} as (" if len(table) <= LINE_LENGTH - 9 else f"{table}\nas ("
-    if len(call) <= LINE_LENGTH - 15:
+    if len(call) <= LINE_LENGTH - 14:
         return f"{opening}\n    {{{{ {call} }}}}\n),"
     source = f'source("{system}", "{stream}")'
     if len(source) > LINE_LENGTH - 18:
