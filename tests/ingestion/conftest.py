@@ -78,16 +78,21 @@ class Warehouse:
 
     def current(self, table: str, columns: str, key: str = "_key") -> list[tuple]:
         """Rows of a state stream as staging sees them: the newest sighting of every key that is not gone."""
-        return self.query(f"""
-            select {columns} from (
-                select *, max(_observed_at) filter (where _mark = 'gone') over (partition by {key}) as gone_at,
-                    max(_observed_at) filter (where _mark is distinct from 'gone') over (partition by {key}) as seen_at
-                from {table}
-            )
-            where _mark is null and (gone_at is null or seen_at >= gone_at)
-            qualify row_number() over (partition by {key} order by _version desc, _observed_at desc, _row_hash desc) = 1
-            order by {key}
-        """)
+        return self.query(current_query(table, columns, key))
+
+
+def current_query(table: str, columns: str, key: str = "_key") -> str:
+    """SQL for `Warehouse.current`."""
+    return f"""
+        select {columns} from (
+            select *, max(_observed_at) filter (where _mark = 'gone') over (partition by {key}) as gone_at,
+                max(_observed_at) filter (where _mark is distinct from 'gone') over (partition by {key}) as seen_at
+            from {table}
+        )
+        where _mark is null and (gone_at is null or seen_at >= gone_at)
+        qualify row_number() over (partition by {key} order by _version desc, _observed_at desc, _row_hash desc) = 1
+        order by {key}
+    """
 
 
 @pytest.fixture
