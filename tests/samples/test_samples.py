@@ -9,6 +9,7 @@ values, lengths and checksums, and a checksum over whole rows. A third reading, 
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -18,7 +19,10 @@ import duckdb
 import jinja2
 import pytest
 from dlt.common.normalizers.naming.snake_case import NamingConvention
-from engines import DUCKDB, Measures, Table, differences, measures, opened
+from measuring import DUCKDB, Measures, Table, differences, measures
+from mysql_sample import MySQL
+from postgres_sample import Postgres
+from sqlite_sample import SQLite
 
 from ingestion.stream import SYSTEM_COLUMNS
 
@@ -100,7 +104,8 @@ def free(name: str, taken: set[str]) -> str:
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", DATABASES)
 def test_all_tables_are_the_sources(name, tmp_path):
-    database = opened(DATABASES[name]).copy()
+    engines = {"postgresql": Postgres, "postgres": Postgres, "sqlite": SQLite, "mysql": MySQL, "mariadb": MySQL}
+    database = engines[re.match(r"\w+", DATABASES[name])[0]](DATABASES[name]).copy()
     try:
         tables = database.tables()
         held = {table: database.hold_back(table) for table in tables}
