@@ -38,7 +38,10 @@ lint: setup  ## Check format and style of Python and SQL
 format: setup  ## Format Python and SQL
 	@ruff check -q --fix . ; ruff format -q . && sqlfmt -q models macros tests
 
-bench: setup  ## Measure how long the daily commands take
+bench: setup  ## Measure PostgreSQL to DuckDB against other programs (ROWS=2000000 ROUNDS=3 CONTESTANTS=... SVG=...)
+	@python benchmarks/databases.py
+
+bench-daily: setup  ## Measure how long the daily commands take
 	@python benchmarks/daily.py
 
 chaos: setup  ## Kill ingest at random moments (KILLS=10 SEED=...); the marts must not change
@@ -51,4 +54,4 @@ clean:  ## Remove the warehouse, the sandbox, and what dbt wrote
 	@test ! -x $(BIN)/python || $(BIN)/python -m sandbox reset
 	@rm -rf warehouse target logs
 
-.PHONY: help setup demo ingest build docs test lint format bench chaos lock clean
+.PHONY: help setup demo ingest build docs test lint format bench bench-daily chaos lock clean

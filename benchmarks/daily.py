@@ -1,4 +1,4 @@
-"""How long the daily commands take on the sandbox: `make bench`. Prints seconds, CPU and peak memory; asserts nothing.
+"""How long the daily commands take on the sandbox: `make bench-daily`. Prints time and memory; asserts nothing.
 
 The rounds are interleaved (each runs all steps once, in a warehouse of its own), so that a slow minute of the machine
 falls on all steps alike; quote medians. SANDBOX_SCALE (default 1) sets the size, the argument the number of rounds.
