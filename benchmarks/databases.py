@@ -95,7 +95,7 @@ def race(task: str, rounds: int, folders: dict[Contestant, Path], url: str, rema
                 os.sync()  # so that nothing of the runs before is written during this one
                 measured.append(measure(command, folder))
                 if number == 1 and (lost := losses(contestant, folder, source)):
-                    remarks[contestant] = f"{task}: wrong {lost}"
+                    remarks[contestant] = f"{remarks.get(contestant, '')} {task}: wrong {lost}".strip()
             except (RuntimeError, StopIteration, OSError) as error:
                 remarks[contestant] = f"{task} failed: {error!r}"
             print(f"{measured[-1][0]:.2f} s" if measured else "", file=sys.stderr, flush=True)
