@@ -166,10 +166,15 @@ def replay_command(parsed: argparse.Namespace) -> int:
 def scaffold_command(parsed: argparse.Namespace) -> int:
     """Writes dbt sources from the contracts, and of databases that are only configured the first staging models."""
     systems = [*select(parsed.systems), *([] if parsed.systems else [enrichments.SYSTEM])]
+    unready = [system for system in systems if system.has_catalog and system.missing]
+    if parsed.systems and unready:
+        raise ConfigurationError(_needs(unready))
     failed = 0
     with contextlib.ExitStack() as cleanup:
         warehouse = None
         for system in systems:
+            if system in unready:
+                continue
             try:
                 if not system.has_catalog:
                     told = scaffold.write_sources(system)
@@ -216,11 +221,15 @@ def _configured(names: list[str]) -> Iterator[list[System]]:
             raise ConfigurationError(str(error)) from error
         return
     ready = [system for system in systems if not system.missing]
-    unready = {system.name: system.missing for system in systems if system.missing}
+    unready = [system for system in systems if system.missing]
     if (names and unready) or not ready:
-        lines = [f"{name} needs {', '.join(missing)}" for name, missing in unready.items()]
-        raise ConfigurationError(f"not configured: {'; '.join(lines)} (as environment or in .dlt/secrets.toml)")
+        raise ConfigurationError(_needs(unready))
     yield ready
+
+
+def _needs(systems: list[System]) -> str:
+    lines = [f"{system.name} needs {', '.join(system.missing)}" for system in systems]
+    return f"not configured: {'; '.join(lines)} (as environment or in .dlt/secrets.toml)"
 
 
 def _time(text: str) -> datetime:

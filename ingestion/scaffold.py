@@ -64,6 +64,8 @@ def write_models(system: System, warehouse: Warehouse, root: Path = Path()) -> l
     for name in sorted(raw.keys() - {stream.name for stream in streams}):
         declared.append(_gone_table(name, raw[name]))  # a model of yours may still read it
     path = sources_path(system.name, root)
+    names = {table["name"] for table in declared}
+    declared += [table for table in _declared(path) if table["name"] not in names]  # landed in another warehouse
     told.append(_write_sources(path, _sources(system, FROM_CATALOG, declared)))
     return told + _write_models(first_models(system.name, tables.engine, landed), path.parent)
 
@@ -73,16 +75,23 @@ def declared_tables(root: Path = Path()) -> dict[str, dict[str, list[tuple[str, 
 
     It is what models read, configured or not: with these tables, empty if need be, they build in any warehouse.
     """
-    found = {}
-    for path in sorted((root / "models" / "staging").glob("*/_*__sources.yml")):
-        name, text = path.parent.name, path.read_text()
-        if text.startswith(FROM_CATALOG.format(name)):
-            (source,) = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))["sources"]
-            found[name] = {
-                table["name"]: [(c["name"], c["data_type"].upper(), c["description"]) for c in table["columns"]]
-                for table in source["tables"]
-            }
-    return found
+    paths = sorted((root / "models" / "staging").glob("*/_*__sources.yml"))
+    found = {path.parent.name: _declared(path) for path in paths}
+    return {
+        name: {
+            table["name"]: [(c["name"], c["data_type"].upper(), c["description"]) for c in table["columns"]]
+            for table in tables
+        }
+        for name, tables in found.items()
+        if tables
+    }
+
+
+def _declared(path: Path) -> list[dict[str, Any]]:
+    """The tables of a sources file, if there is one that was written from a catalog."""
+    if not path.exists() or not (text := path.read_text()).startswith(FROM_CATALOG.format(path.parent.name)):
+        return []
+    return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))["sources"][0]["tables"]
 
 
 def _sources(system: System, header: str, tables: list[dict[str, Any]]) -> str:
