@@ -29,6 +29,9 @@ ITEM = "_item"
 UNFIT = "_unfit"
 """A database's rows may have this column: a JSON object of values that no column of ours can hold, else null."""
 
+OWN_COLUMNS = (ITEM, "_position", UNFIT)
+"""Names that a page's other columns can't have."""
+
 _NUMBERS = ("int", "uint", "halffloat", "float", "double", "decimal", "bigint", "smallint", "ubigint", "hugeint")
 
 _TYPES = {
@@ -70,6 +73,8 @@ class Field:
     """Name of the source's column or JSON member, where it is not `name`."""
     is_lenient: bool = False
     """A value that the type can't hold lands as null, and its text in `_unknown_fields`; else it rejects its row."""
+    note: str = ""
+    """What a person should know about how it lands."""
 
 
 def field(description: str, *, key: bool = False, version: bool = False, enrich: str = "", source: str = "") -> Any:
@@ -243,6 +248,8 @@ def typing_query(contract: Contract, relation: str, types: dict[str, str]) -> st
     position = "_position" if "_position" in types else "cast(null as varchar)"
     values = [quote(f"typed {f.name}") for f in contract.fields]
     version = contract.version
+    # The same values under other names or in other types are another row.
+    salt = _literal(" ".join(f"{f.name} {f.type}" for f in contract.fields))
     return f"""
         with typed as (
             select {", ".join(columns)}, {unknown} as _unknown_fields, {original} as _original,
@@ -251,7 +258,7 @@ def typing_query(contract: Contract, relation: str, types: dict[str, str]) -> st
         ),
         -- An integer, at a third of what a text costs to load; of 63 bits, for engines that have no unsigned ones.
         hashed as (
-            select *, cast(hash({", ".join([*values, "_unknown_fields"])}) >> 1 as bigint) as _row_hash from typed
+            select *, cast(hash({", ".join([salt, *values, "_unknown_fields"])}) >> 1 as bigint) as _row_hash from typed
         )
         select {", ".join(f"{v} as {quote(f.name)}" for v, f in zip(values, contract.fields, strict=True))},
             {_key(contract)} as _key,

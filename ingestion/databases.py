@@ -128,7 +128,7 @@ def _system(name: str, options: dict[str, Any]) -> System:
 class Catalog(Sequence[Stream]):
     """The streams of a database, asked of it when they are first needed; raises SourceError if it does not answer.
 
-    `known` are the names of all its tables, those too that are not read.
+    `known` are the names of all its tables, those too that are not read, and of the views that are.
     """
 
     def __init__(self, ask: Callable[[], tuple[list[Stream], set[str]]]) -> None:
@@ -140,7 +140,7 @@ class Catalog(Sequence[Stream]):
 
     @property
     def known(self) -> set[str]:
-        """Names of the streams that all tables and views would make."""
+        """Names of streams whose rows in raw are the source's, if only of an earlier run."""
         return self._answer[1]
 
     def __getitem__(self, index):
@@ -151,9 +151,10 @@ class Catalog(Sequence[Stream]):
 
 
 def _streams(tables: Tables, patterns: list[str] | None, declared: dict[str, dict]) -> tuple[list[Stream], set[str]]:
-    taken = set(LEDGER_TABLES)
+    taken, known = set(LEDGER_TABLES), set()
     streams = []
-    for position, table in enumerate(tables.catalog):
+    by_right = sorted(enumerate(tables.catalog), key=lambda item: _snake_case(item[1].name) != item[1].name)
+    for position, table in by_right:
         name = _snake_case(table.name)
         if table.schema != tables.engine.default_schema:
             name = f"{_snake_case(table.schema)}__{name}"
@@ -163,17 +164,20 @@ def _streams(tables: Tables, patterns: list[str] | None, declared: dict[str, dic
             tables.catalog[position] = dataclasses.replace(table, problem=problem)
         full_name = f"{table.schema}.{table.name}"
         named = [p for p in patterns or [] if fnmatch.fnmatchcase(table.name, p) or fnmatch.fnmatchcase(full_name, p)]
-        if named or (patterns is None and not table.is_view):
+        if is_read := named or (patterns is None and not table.is_view):
             streams.append(stream)
+        if is_read or not table.is_view:
+            known.add(name)
     for name in declared.keys() - (taken - set(LEDGER_TABLES)):  # fails alone, for a table that is not there
         streams.append(Stream(name, Contract("", ()), State(), source=name))
-    return streams, taken
+    return sorted(streams, key=lambda stream: stream.name), known
 
 
 def _stream(engine: Engine, table: Table, source: str, name: str, declared: dict[str, Any]) -> tuple[Stream, str]:
     """The stream of a table, and what is wrong with what was declared for it."""
     taken = {*SYSTEM_COLUMNS, "_recency", "_row_count", "_last_gone_at", "_last_back_at"}  # of macros/kinds.sql
-    names = {alias: _free(_snake_case(column.name), taken) for alias, column in table.aliases().items()}
+    by_right = sorted(table.aliases().items(), key=lambda item: _snake_case(item[1].name) != item[1].name)
+    names = {alias: _free(_snake_case(column.name), taken) for alias, column in by_right}
     by_column = {column.name: alias for alias, column in table.aliases().items()}
     by_column |= {field: alias for alias, field in names.items() if field not in by_column}
     key, cursor, mode = declared.get("key", list(table.key)), declared.get("cursor"), declared.get("mode")
@@ -199,16 +203,18 @@ def _stream(engine: Engine, table: Table, source: str, name: str, declared: dict
             key=alias in key_aliases,
             source=alias,
             is_lenient=engine.is_lenient,
+            note=column.note,
         )
         for alias, column in table.aliases().items()
     )
-    notes = (*filter(None, [table.note]), *(column.note for column in table.columns if column.note))
+    notes = (table.note,) if table.note else ()
     description = table.comment or f"One row of {table.schema}.{table.name}."
     return Stream(name, Contract(description, fields), State(), cursor, source, notes), problem
 
 
 def _snake_case(name: str) -> str:
-    return NamingConvention().normalize_identifier(name)
+    name = NamingConvention().normalize_identifier(name)
+    return name.lstrip("_") if name.startswith("_dlt") else name  # dlt takes those for its own
 
 
 def _free(name: str, taken: set[str]) -> str:

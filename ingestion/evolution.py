@@ -14,11 +14,12 @@ def adapt(stream: Stream, existing: dict[str, tuple[str, str]]) -> tuple[Stream,
     Returns the stream with types that hold old and new values alike, the raw columns that have to be widened to
     (name, type), and the columns that the source has no longer, which stay and get nulls.
     """
-    fields, widened, notes = [], [], []
+    fields, widened, notes = [], [], [*stream.notes]
     for field in stream.contract.fields:
         raw_type, comment = existing.get(field.name, (None, ""))
         if raw_type is None:
             notes.append(f"new column {field.name} ({field.type})")
+            notes += [field.note] if field.note else []
         elif comment.startswith(GONE):
             notes.append(f"column {field.name} is in the source again")
         if raw_type and raw_type != field.type:

@@ -5,7 +5,7 @@ A column that the database itself sets at every change (ON UPDATE CURRENT_TIMEST
 
 import re
 from datetime import UTC, datetime, timedelta
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from ingestion.sql import Census, Column, Engine, Table, literal
 
@@ -47,8 +47,9 @@ class MySQL(Engine):
         self.default_schema = urlsplit(credentials).path.strip("/")
 
     def attachment(self) -> str:
-        """The URL as DuckDB's scanner has it."""
-        return re.sub(r"^(mysql|mariadb)(\+\w+)?://", "mysql://", self.credentials)
+        """The URL as DuckDB's scanner has it: what is not ASCII it takes as it is only."""
+        url = re.sub(r"^(mysql|mariadb)(\+\w+)?://", "mysql://", self.credentials)
+        return re.sub("(%[89A-Fa-f][0-9A-Fa-f])+", lambda encoded: unquote(encoded[0]), url)
 
     def quote(self, name: str) -> str:
         """In backticks."""
@@ -120,14 +121,18 @@ class MySQL(Engine):
         return found
 
     def census(self, table: Table, cursor: Column | None) -> Census:
-        """Rows, the sum of cursors and the greatest one."""
-        name = self.quote(cursor.name)
-        newest = f"max(case when {name} >= '1000-01-01' then {name} end)" if cursor.type != "BIGINT" else f"max({name})"
-        ((count, checksum, newest),) = self.rows(
-            f"select count(*) as row_count, {self.text(f'sum({self.number(cursor)})')} as checksum, "
-            f"{self.text(newest)} as newest from {self.table(table)}"
+        """Rows, and the sum of cursors."""
+        checksum = self.text(f"sum({self.number(cursor)})")
+        ((count, checksum),) = self.rows(
+            f"select count(*) as row_count, {checksum} as checksum from {self.table(table)}"
         )
-        return Census(int(count), int(checksum or 0), newest)
+        return Census(int(count), int(checksum or 0))
+
+    def newest(self, table: Table, cursor: Column) -> str | None:
+        """See `Engine.newest`."""
+        name = self.quote(cursor.name)
+        sensible = "" if cursor.type == "BIGINT" else f"where {name} >= '1000-01-01'"
+        return self.rows(f"select {self.text(f'max({name})')} as newest from {self.table(table)} {sensible}")[0][0]
 
     def integer(self, value: str) -> str:
         """See `Engine.integer`."""

@@ -1,6 +1,7 @@
 """The only place that knows the warehouse: destination, dataset names, state, raw tables, the load lock."""
 
 import contextlib
+import dataclasses
 import os
 import shutil
 import threading
@@ -110,15 +111,19 @@ class Warehouse:
                 for name in dropped:
                     text = (evolution.GONE + existing[stream.name][name][1]).replace("'", "''")
                     connection.execute(f"""comment on column {dataset}.{stream.name}."{name}" is '{text}'""")
+            else:
+                notes = (*stream.notes, *(f.note for f in stream.contract.fields if f.note))
+                stream = dataclasses.replace(stream, notes=notes)
             streams.append(stream)
         self._create_raw(system.name, _columns_of(streams))
         with self.load_lock:
             self._create_operations()
-        for name in sorted(existing.keys() - system.streams.known):
+        for name in sorted(existing.keys() - system.streams.known - LEDGER_TABLES.keys()):
             if name.startswith("_dlt") or not self._has_current_rows(f"{dataset}.{name}"):
                 continue
             fields = [Field("", name=column, type=existing[name][column][0]) for column in existing[name]]
             declared = tuple(field for field in fields if field.name not in SYSTEM_COLUMNS)
+            streams = [stream for stream in streams if stream.name != name]  # declared, but not there
             streams.append(Stream(name, Contract("", declared), State(), is_dropped=True))
         return streams
 

@@ -6,6 +6,7 @@ transactions it does not see as done. Rows of those and later ones are what is n
 
 import re
 from datetime import UTC, datetime
+from typing import Any
 
 from ingestion.sql import TRANSACTION, Census, Column, Engine, Table, literal
 
@@ -60,6 +61,11 @@ class Postgres(Engine):
     name = "postgres"
     title = "PostgreSQL"
     default_schema = "public"
+    # What is read as text must not depend on settings of the role or the database.
+    session = """
+        set local datestyle = 'ISO'; set local intervalstyle = 'postgres'; set local timezone = 'UTC';
+        set local bytea_output = 'hex'; set local extra_float_digits = 3
+    """
 
     def attachment(self) -> str:
         """The URL as libpq has it."""
@@ -113,17 +119,36 @@ class Postgres(Engine):
         return found
 
     def census(self, table: Table, cursor: Column | None) -> Census:
-        """Rows, the sum of cursors and the greatest one."""
-        if cursor is None:
-            ((count,),) = self.rows(f"select count(*) as row_count from {self.table(table)}")
-            return Census(count, 0)
-        name = self.quote(cursor.name)
-        sensible = "true" if cursor.type == "BIGINT" else f"{name} between '0001-01-02' and '9999-12-30'"
-        ((count, checksum, newest),) = self.rows(
-            f"select count(*) as row_count, sum({self.number(cursor)})::text as checksum, "
-            f"(max({name}) filter (where {sensible}))::text as newest from {self.table(table)}"
+        """Rows, and the sum of cursors."""
+        checksum = self.number(cursor) if cursor else "0"
+        ((count, checksum),) = self.rows(
+            f"select count(*) as row_count, sum({checksum})::text as checksum from {self.table(table)}"
         )
-        return Census(count, int(checksum or 0), newest)
+        return Census(count, int(checksum or 0))
+
+    def newest(self, table: Table, cursor: Column) -> str | None:
+        """See `Engine.newest`."""
+        name = self.quote(cursor.name)
+        sensible = "" if cursor.type == "BIGINT" else f"where {name} between '0001-01-02' and '9999-12-30'"
+        return self.rows(f"select max({name})::text as newest from {self.table(table)} {sensible}")[0][0]
+
+    def counters(self, table: Table) -> list[Any] | None:
+        """From version 15 on, whose statistics are sure to arrive, within ten seconds; a standby has none of its own.
+
+        The epoch is what empties the counters (a start after a crash, a reset) or bypasses them (TRUNCATE).
+        """
+        oid = int(table.identity.partition("/")[2])
+        ((reliable, *counters),) = self.rows(f"""
+            with parts as (select {oid}::oid as relid union select relid::oid from pg_partition_tree({oid}::regclass))
+            select current_setting('server_version_num')::int >= 150000 and current_setting('track_counts')::bool
+                    and not pg_is_in_recovery() as is_reliable,
+                concat_ws(' ', pg_postmaster_start_time(), any_value(d.stats_reset),
+                    string_agg(pg_relation_filenode(relid)::text, ',' order by relid)) as epoch,
+                sum(n_tup_ins)::bigint as inserted, sum(n_tup_upd)::bigint as updated, sum(n_tup_del)::bigint as deleted
+            from parts left join pg_stat_all_tables using (relid)
+            left join pg_stat_database as d on d.datname = current_database()
+        """)
+        return counters if reliable and None not in counters else None
 
     def number(self, cursor: Column) -> str:
         """See `Engine.number`."""
@@ -160,6 +185,10 @@ class Postgres(Engine):
         """See `Engine.hash_of`."""
         digest = f"md5(concat_ws(chr(31), {', '.join(f'{self.quote(c.name)}::text' for c in columns)}))"
         return f"('x' || substr({digest}, 1, 3))::bit(12)::int", f"('x' || substr({digest}, 4, 8))::bit(32)::bigint"
+
+    def blob(self, value: bytes) -> str:
+        """In hex format."""
+        return f"'\\x{value.hex()}'"
 
     def unfit(self, columns: dict[str, Column]) -> str:
         """See `Engine.unfit`."""

@@ -95,7 +95,7 @@ class _Reading:
                 self._look_at_raw()
                 if stream.is_dropped and not self.run.accept_deletes:
                     raise SourceError(
-                        f"{stream.source} is no longer in the source; its rows stay as they were last read. "
+                        f"the source has no table {stream.source} any more; its rows stay as they were last read. "
                         "If that is right, run again with --accept-deletes"
                     )
                 self.window.is_complete |= stream.is_dropped
@@ -201,7 +201,8 @@ class _Reading:
         else:
             with contracts.registered(self.db, rejected=rejected or _NO_ROWS):
                 self._load_known(None if self.window.is_complete else "accepted")
-                self._count_changes()
+                if not self.window.is_complete:
+                    self._count_changes()
                 columns = ", ".join(contracts.quote(name) for name, _, _ in self.stream.columns)
                 self.db.execute(f"create or replace temp view new as select {columns} from ({_NEW_ROWS})")
                 ((loaded,),) = self.db.execute(f"copy (from new) to '{(file := self._file())}'").fetchall()
@@ -210,7 +211,7 @@ class _Reading:
         self.unknown |= contracts.unknown_names(self.db, "accepted")
         rejected_count = rejected.num_rows if rejected else 0
         self._count(read - rejected_count, loaded, rejected_count)
-        self.window.read += read
+        self.window.loaded += loaded
         if loaded:
             yield dlt.mark.with_file_import(str(file), "parquet", loaded)
         if rejected_count:
@@ -317,7 +318,7 @@ class _Reading:
     def _differing(self, buckets: Buckets, alive: str) -> list[int]:
         """The buckets whose count or checksum is not raw's."""
         ours = self.db.execute(f"""
-            select {buckets.of} as bucket, count(*), cast(sum({buckets.checksum}) as varchar)
+            select {buckets.of} as bucket, count(*), cast({buckets.checksum} as varchar)
             from {self._keyed(alive)} group by bucket
         """).fetchall()
         return sorted({bucket for bucket, _, _ in set(ours) ^ set(buckets.theirs)})
@@ -362,9 +363,11 @@ class _Reading:
     def _key_columns(self, sql_type: str = "") -> str:
         """SQL that takes `_key` apart into the contract's key columns, in their types or all in one."""
         key = self.stream.contract.key
-        texts = ["_key"] if len(key) == 1 else [f"_key ->> '$[{i}]'" for i in range(len(key))]
+        # Keys of before the source had another one are no such array, or of another type.
+        members = [f"case when json_valid(_key) then _key ->> '$[{i}]' end" for i in range(len(key))]
+        texts = ["_key"] if len(key) == 1 else members
         return ", ".join(
-            f"cast({text} as {sql_type or f.type}) as {contracts.quote(f.name)}"
+            f"try_cast({text} as {sql_type or f.type}) as {contracts.quote(f.name)}"
             for text, f in zip(texts, key, strict=True)
         )
 

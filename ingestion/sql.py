@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import hashlib
 import importlib.resources
+import re
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -30,6 +31,8 @@ OVERLAP = timedelta(minutes=10)
 BUCKET_KEYS = 65_536
 COMPARE_AFTER = timedelta(hours=24)
 """So often at least keys are compared one by one, should two wrong cursors have cancelled out in the sum."""
+COUNTED_ROWS = 1_000_000
+"""Up to this many rows a table is counted at every run."""
 ATTEMPTS = 3
 MEMORY = "256MB"
 """Of DuckDB, while rows pass through it."""
@@ -84,7 +87,7 @@ class Table:
         """The columns by names that are unique in DuckDB, whose names ignore case: later ones get a number, and those
         that a contract declares come first."""
         found: dict[str, Column] = {}
-        taken: dict[str, int] = {}
+        taken = dict.fromkeys(contracts.OWN_COLUMNS, 1)
         for column in sorted(self.columns, key=lambda column: column.name not in declared):
             number = taken[column.name.lower()] = taken.get(column.name.lower(), 0) + 1
             found[column.name if number == 1 else f"{column.name} ({number})"] = column
@@ -93,12 +96,15 @@ class Table:
 
 @dataclasses.dataclass(frozen=True)
 class Census:
-    """How many rows a table has, the sum of their cursors (None if the engine can't sum them up as DuckDB does), and
-    the greatest cursor that is a time between the years 1 and 9999, or an integer."""
+    """How many rows a table has, and the sum of their cursors; None if the engine can't sum them up as DuckDB does."""
 
     row_count: int
     checksum: int | None
-    newest: str | None = None
+
+    @property
+    def as_state(self) -> dict[str, Any]:
+        """For a stream's state, whose JSON holds integers of 64 bits only."""
+        return {"row_count": self.row_count, "checksum": None if self.checksum is None else str(self.checksum)}
 
 
 class Engine:
@@ -113,6 +119,8 @@ class Engine:
     """Values that do not fit their column land as null (and in `_unknown_fields`), or reject their row."""
     settings: ClassVar[str] = ""
     """DuckDB's, for the scanner."""
+    session: ClassVar[str] = ""
+    """The engine's own statements at the beginning of the snapshot."""
 
     def __init__(self, credentials: str) -> None:
         """`credentials` is a SQLAlchemy URL; a driver after a + is ignored."""
@@ -128,6 +136,15 @@ class Engine:
         """The table counted, in the snapshot."""
         raise NotImplementedError
 
+    def newest(self, table: Table, cursor: Column) -> str | None:
+        """The greatest cursor that is a time between the years 1 and 9999, or an integer, in the snapshot."""
+        raise NotImplementedError
+
+    def counters(self, table: Table) -> list[Any] | None:
+        """[epoch, rows inserted, updated, deleted] as the database itself counts them, if it does so reliably. The
+        epoch changes when it starts to count anew."""
+        return None
+
     def moment(self, cursor: Column, moment: datetime) -> str:
         """A literal to compare a time cursor with; columns without time zone are taken for UTC."""
         return literal(moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f"))
@@ -135,6 +152,10 @@ class Engine:
     def literal(self, text: str) -> str:
         """A text literal."""
         return literal(text)
+
+    def blob(self, value: bytes) -> str:
+        """A literal of bytes."""
+        return f"x'{value.hex()}'"
 
     def unfit(self, columns: dict[str, Column]) -> str:
         """A JSON object (as text) of those values, by alias, that their type can't hold; null where all fit."""
@@ -232,6 +253,8 @@ class Engine:
             try:
                 db.execute(f"attach {literal(self.attachment())} as source (type {self.name}, read_only)")
                 db.execute("begin")
+                if self.session:
+                    db.execute(f"call {self.name}_execute('source', {literal(self.session)})")
                 db.execute(f"from {self.query('select 1 as one')}")
             except duckdb.Error as error:
                 db.close()
@@ -285,18 +308,25 @@ class Tables:
             bounds += [f"{name} < {self.engine.moment(cursor, window.until)}"] if window.until else []
             yield Page(self._query(stream, table, " and ".join(bounds)), observed_at)
             return
-        kept, window.state = window.state, {"contract": _fingerprint(stream), "identity": table.identity}
-        census = where = None
-        if is_incremental:
-            census = self.engine.census(table, cursor)
-            where = self._advance(stream, window, kept, cursor, census)
+        kept, state = window.state, {"contract": _fingerprint(stream), "identity": table.identity}
+        window.state = state
+        if not is_incremental:
+            window.is_complete = True
+            yield Page(self._query(stream, table, None), observed_at)
+            return
+        state["counters"] = self.engine.counters(table)
+        where = self._advance(stream, window, kept, cursor)
         window.is_complete = where is None
         yield Page(self._query(stream, table, where), observed_at)
-        compare = not window.is_complete and self._differs(window, kept, census, observed_at)
-        if compare:
+        if window.is_complete:
+            state |= {**self.engine.census(table, cursor).as_state, "compared_at": observed_at.isoformat()}
+            return
+        expected = Census(kept["row_count"] + window.appeared, int(kept["checksum"] or 0) + window.moved)
+        counted = expected if _explains(window, kept, state) else self.engine.census(table, cursor)
+        state |= {**counted.as_state, "compared_at": kept["compared_at"]}
+        if counted != expected or observed_at - datetime.fromisoformat(kept["compared_at"]) > COMPARE_AFTER:
             yield self._sweep(stream, table, cursor, observed_at)
-        compared_now = compare or window.is_complete
-        window.state["compared_at"] = observed_at.isoformat() if compared_now else kept["compared_at"]
+            state["compared_at"] = observed_at.isoformat()
 
     def _prove_key(self, stream: Stream, table: Table) -> None:
         """Raises SourceError if a key that the catalog does not vouch for has several rows: all but one were lost."""
@@ -313,22 +343,19 @@ class Tables:
                 "Declare as many columns as tell the rows apart, or none"
             )
 
-    def _advance(
-        self, stream: Stream, window: Window, kept: dict[str, Any], cursor: Column | None, census: Census
-    ) -> str | None:
+    def _advance(self, stream: Stream, window: Window, kept: dict[str, Any], cursor: Column | None) -> str | None:
         """Notes in the window's state how far this reading gets; returns the condition for what is new since the last
         one (whose state was `kept`), None if everything has to be read."""
         state = window.state
-        state |= {"row_count": census.row_count, "checksum": str(census.checksum)}
         if cursor is None:
             state["bound"] = str(self.engine.transaction())
-        elif stream.has_times and census.newest:
-            window.reached = _moment(census.newest)
+        else:
+            state["bound"] = self.engine.newest(self.find(stream), cursor)
+        if stream.has_times and state["bound"]:
+            window.reached = _moment(state["bound"])
             if (oldest := self.engine.oldest_write()) and oldest < window.reached:
                 window.reached = oldest  # what it commits later may have cursors from then on
             state["bound"] = window.reached.isoformat()
-        else:
-            state["bound"] = census.newest
         if not kept.get("bound") or any(kept.get(name) != state[name] for name in ("contract", "identity")):
             return None
         if cursor is None:
@@ -339,21 +366,13 @@ class Tables:
         window.since = _moment(kept["bound"])
         return f"{name} >= {self.engine.moment(cursor, window.since - OVERLAP)} or {name} is null"
 
-    @staticmethod
-    def _differs(window: Window, kept: dict[str, Any], census: Census, now: datetime) -> bool:
-        """Whether the source has other rows than the last reading and the new rows of this one make; unknown is yes."""
-        if census.checksum is None or now - datetime.fromisoformat(kept["compared_at"]) > COMPARE_AFTER:
-            return True
-        expected = (kept["row_count"] + window.appeared, int(kept["checksum"]) + window.moved)
-        return expected != (census.row_count, census.checksum)
-
     def _sweep(self, stream: Stream, table: Table, cursor: Column | None, observed_at: datetime) -> KeySweep:
         buckets = self._buckets(stream, table, cursor)
 
         def count() -> Buckets:
             (bucket, checksum), ours = buckets
             counts = self.engine.rows(
-                f"select {bucket} as bucket, count(*) as row_count, {self.engine.text(f'sum({checksum})')} as checksum "
+                f"select {bucket} as bucket, count(*) as row_count, {self.engine.text(checksum)} as checksum "
                 f"from {self.engine.table(table)} group by {bucket}"
             )
             rows = [(int(number), int(count), str(checksum)) for number, count, checksum in counts]
@@ -376,6 +395,8 @@ class Tables:
         """(bucket, checksum) of a row in the engine's SQL and in DuckDB's; None where the two would not agree."""
         fields, aliases = stream.contract.key, table.aliases({f.source for f in stream.contract.fields})
         columns = [aliases[f.source] for f in fields]
+        if any(f.type != column.type for f, column in zip(fields, columns, strict=True)):
+            return None  # raw has them in a wider type
         engine, our_cursor, their_cursor = self.engine, "0", "0"
         if cursor:
             our_cursor = contracts.cursor_number(quote(stream.cursor), stream.cursor_field.type)
@@ -387,24 +408,32 @@ class Tables:
             if pairs[0] is None or any(c.type not in ("BIGINT", "VARCHAR", "DATE") for c in columns):
                 return None
         (their_bucket, their_hash), (our_bucket, our_hash) = pairs
-        return (their_bucket, f"{their_hash} + {their_cursor}"), (our_bucket, f"{our_hash} + {our_cursor}")
+        return (
+            (their_bucket, f"sum({their_hash}) + sum({their_cursor})"),
+            (our_bucket, f"sum({our_hash}) + sum({our_cursor})"),
+        )
 
     def _fetch(self, stream: Stream, table: Table, keys: pa.Table, observed_at: datetime) -> Iterator[Page]:
         """The rows with these keys (a table of the key columns as text)."""
         aliases = table.aliases({f.source for f in stream.contract.fields})
         columns = [aliases[f.source] for f in stream.contract.key]
-        names = ", ".join(self.engine.quote(column.name) for column in columns)
-        writers = [str if column.type == "BIGINT" else self.engine.literal for column in columns]
+        names = ", ".join(c.reads.format(self.engine.quote(c.name)) for c in columns)
+        writers = [{"BIGINT": str, "BLOB": self._blob}.get(c.type, self.engine.literal) for c in columns]
         for start in range(0, keys.num_rows, CHUNK_KEYS):
             chunk = keys.slice(start, CHUNK_KEYS).columns
             written = zip(*(map(write, c.to_pylist()) for write, c in zip(writers, chunk, strict=True)), strict=True)
             values = ", ".join(f"({', '.join(row)})" for row in written)
             yield Page(self._query(stream, table, f"({names}) in ({values})"), observed_at)
 
+    def _blob(self, text: str) -> str:
+        """A literal of the bytes that DuckDB writes as this text."""
+        escaped = re.sub(r"\\x([0-9A-F]{2})", lambda match: chr(int(match[1], 16)), text)
+        return self.engine.blob(escaped.encode("latin-1"))
+
     def check(self, stream: Stream) -> str:
         """How many rows the table has; raises SourceError if it is missing or may not be read."""
         ((count,),) = self.engine.rows(f"select count(*) as row_count from {self.engine.table(self.find(stream))}")
-        return "; ".join([f"{int(count):,} rows", *stream.notes])
+        return "; ".join([f"{int(count):,} rows", *stream.notes, *(f.note for f in stream.contract.fields if f.note)])
 
     def find(self, stream: Stream) -> Table:
         """The stream's table; raises SourceError if it is missing, may not be read, or lacks declared columns."""
@@ -461,6 +490,19 @@ class Tables:
     def close(self) -> None:
         """Lets go of the connection."""
         self.engine.close()
+
+
+def _explains(window: Window, kept: dict[str, Any], state: dict[str, Any]) -> bool:
+    """Whether the rows read are all that changed in a large table, as the database's own counters tell.
+
+    They may lag some seconds behind: then what was missed leaves a difference in the next run. Small tables are
+    counted, which is exact and fast there.
+    """
+    if kept["row_count"] < COUNTED_ROWS or not kept.get("counters") or not state["counters"]:
+        return False
+    (epoch, *before), (epoch_now, *now) = kept["counters"], state["counters"]
+    changes = [after - earlier for earlier, after in zip(before, now, strict=True)]
+    return epoch == epoch_now and changes == [window.appeared, window.loaded - window.appeared, 0]
 
 
 def _swept(stream: Stream) -> list[Field]:

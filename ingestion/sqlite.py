@@ -107,7 +107,9 @@ class SQLite(Engine):
         if "INT" in word:
             return Column(**common, type="BIGINT", reads=_AS_TEXT)
         if "BLOB" in word:
-            return Column(**common, type="BLOB", reads="hex({})", converts="unhex({})")
+            return Column(
+                **common, type="BLOB", reads="case when {0} is not null then hex({0}) end", converts="unhex({})"
+            )
         if any(part in word for part in ("CHAR", "CLOB", "TEXT")) or not declared:
             return Column(**common, type="VARCHAR", reads=_AS_TEXT)
         if "BOOL" in word:
@@ -120,13 +122,14 @@ class SQLite(Engine):
         return Column(**common, type="VARCHAR", reads=_AS_TEXT, note=note)
 
     def census(self, table: Table, cursor: Column | None) -> Census:
-        """Rows and the greatest cursor; times are texts of many forms there, which can't be summed up."""
+        """Rows; times are texts of many forms there, which can't be summed up."""
+        return Census(int(self.rows(f"select count(*) as row_count from {self.table(table)}")[0][0]), None)
+
+    def newest(self, table: Table, cursor: Column) -> str | None:
+        """See `Engine.newest`."""
         name = self.quote(cursor.name)
-        is_time = "true" if cursor.type == "BIGINT" else f"{name} glob '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9]*'"
-        ((count, newest),) = self.rows(
-            f"select count(*) as row_count, max({name}) filter (where {is_time}) as newest from {self.table(table)}"
-        )
-        return Census(int(count), None, newest)
+        sensible = "" if cursor.type == "BIGINT" else f"where {name} glob '[0-9][0-9][0-9][0-9]-[0-1][0-9]-[0-3][0-9]*'"
+        return self.rows(f"select max({name}) as newest from {self.table(table)} {sensible}")[0][0]
 
     def moment(self, cursor: Column, moment: datetime) -> str:
         """In the form in which SQLite's own functions write times."""

@@ -134,7 +134,7 @@ class Page:
 class Buckets:
     """The source's keys, counted by bucket, to find where it differs from raw without reading them all.
 
-    `of` is SQL for a key's bucket and `checksum` SQL for what is summed up, both over the contract's columns;
+    `of` is SQL for a key's bucket and `checksum` an aggregate of a bucket's rows, both over the contract's columns;
     `theirs` is the source's answer: (bucket, number of rows, sum as text).
     """
 
@@ -164,9 +164,9 @@ class Window:
     `is_partial`: the user bounded it to [since, until); then nothing that is missing is gone and no bound moves.
     The reader sets `reached` to the next run's bound, and `is_complete` before its first page: whether the pages
     are all that the source has, so that what is missing is gone. `state` is a small dict of the reader's own, kept in
-    the destination if the reading completes. While pages are consumed, `read` counts their rows, `appeared` the keys
-    among them that raw did not have, and `moved` sums up by how much cursors grew (microseconds, or the integer).
-    The reader adds to `notes` what a person should know.
+    the destination if the reading completes. While pages are consumed, `loaded` counts the rows that go to raw,
+    `appeared` the keys among them that raw did not have, and `moved` sums up by how much cursors grew (microseconds,
+    or the integer). The reader adds to `notes` what a person should know.
     """
 
     since: datetime | None
@@ -176,7 +176,7 @@ class Window:
     reached: datetime | None = None
     is_complete: bool = False
     notes: list[str] = dataclasses.field(default_factory=list)
-    read: int = 0
+    loaded: int = 0
     appeared: int = 0
     moved: int = 0
 
