@@ -304,7 +304,7 @@ def _cast(raw: str, target: str, arrow_type: str) -> str:
         return f"case when {cast} = {raw} and isfinite({cast}) then {cast} end"
     if target.startswith("DECIMAL"):
         scale = int(target.rstrip(")").split(",")[1])
-        pattern = rf"[+-]?(\d+(\.\d{{0,{scale}}}0*)?|\.\d{{1,{scale}}}0*)"
+        pattern = rf"[+-]?(\d+(\.\d{{0,{scale}}}0*)?|\.\d{{1,{scale}}}0*)" if scale else r"[+-]?\d+(\.0*)?"
     else:
         pattern = _LOOKS_LIKE[target]
     text = f"trim(cast({raw} as varchar))"

@@ -27,7 +27,7 @@ import dlt
 from dlt.common.normalizers.naming.snake_case import NamingConvention
 
 from ingestion.contract import Contract, Field
-from ingestion.errors import ConfigurationError, keep_secret
+from ingestion.errors import ConfigurationError, SourceError, keep_secret
 from ingestion.ledger import LEDGER_TABLES
 from ingestion.mysql import MySQL
 from ingestion.postgres import Postgres
@@ -153,6 +153,11 @@ class Catalog(Sequence[Stream]):
 def _streams(tables: Tables, patterns: list[str] | None, declared: dict[str, dict]) -> tuple[list[Stream], set[str]]:
     taken, known = set(LEDGER_TABLES), set()
     streams = []
+    if not tables.catalog:
+        raise SourceError(
+            f"{tables.engine.where} has no table that may be seen: check the database's name, the option schemas, and "
+            "what the role is granted"
+        )
     by_right = sorted(enumerate(tables.catalog), key=lambda item: _snake_case(item[1].name) != item[1].name)
     for position, table in by_right:
         name = _snake_case(table.name)

@@ -5,9 +5,12 @@ A column that the database itself sets at every change (ON UPDATE CURRENT_TIMEST
 
 import re
 from datetime import UTC, datetime, timedelta
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
-from ingestion.sql import Census, Column, Engine, Table, literal
+import duckdb
+
+from ingestion.errors import SourceError
+from ingestion.sql import Column, Engine, Table, literal
 
 # What information_schema calls a type -> how it is read, how that arrives, how it lands. Dates and times are read as
 # text because of MySQL's dates without a day, month or year; decimals because the scanner is slow at them.
@@ -32,6 +35,9 @@ _TYPES = {
 }
 
 
+_TLS = ("ssl_mode", "ssl_ca", "ssl_capath", "ssl_cert", "ssl_cipher", "ssl_crl", "ssl_crlpath", "ssl_key")
+
+
 class MySQL(Engine):
     """A database (schema) of a MySQL or MariaDB server, and the others that the role may read."""
 
@@ -44,12 +50,24 @@ class MySQL(Engine):
 
     def __init__(self, credentials: str) -> None:
         super().__init__(credentials)
-        self.default_schema = urlsplit(credentials).path.strip("/")
+        self.default_schema = unquote(urlsplit(credentials).path.strip("/"))
 
-    def attachment(self) -> str:
-        """The URL as DuckDB's scanner has it: what is not ASCII it takes as it is only."""
-        url = re.sub(r"^(mysql|mariadb)(\+\w+)?://", "mysql://", self.credentials)
-        return re.sub("(%[89A-Fa-f][0-9A-Fa-f])+", lambda encoded: unquote(encoded[0]), url)
+    def attach(self, db: duckdb.DuckDBPyConnection) -> None:
+        """By a secret in memory, which takes every password as it is; of the URL's parameters those of TLS count."""
+        url = urlsplit(self.credentials)
+        if not self.default_schema:
+            raise SourceError(f"{self.where}: the URL names no database; write mysql://user:password@host/database")
+        options = {
+            "host": url.hostname or "127.0.0.1",
+            "port": str(url.port or 3306),
+            "user": unquote(url.username or ""),
+            "password": unquote(url.password or ""),
+            "database": self.default_schema,
+            **{name: value for name, value in parse_qsl(url.query) if name in _TLS},
+        }
+        written = ", ".join(f"{name} {literal(value)}" for name, value in options.items())
+        db.execute(f"create temporary secret (type mysql, {written})")
+        db.execute("attach '' as source (type mysql, read_only)")
 
     def quote(self, name: str) -> str:
         """In backticks."""
@@ -65,7 +83,8 @@ class MySQL(Engine):
         tables: dict[tuple[str, str], dict] = {}
         rows = self.rows(f"""
             select t.table_schema, t.table_name, t.table_type, t.table_comment, c.column_name, c.data_type,
-                c.column_type, c.numeric_precision, c.numeric_scale, c.is_nullable, c.column_comment, c.extra
+                c.column_type, c.collation_name, c.numeric_precision, c.numeric_scale, c.is_nullable, c.column_comment,
+                c.extra
             from information_schema.tables as t
             join information_schema.columns as c on c.table_schema = t.table_schema and c.table_name = t.table_name
             where t.table_schema in ({chosen}) and t.table_type in ('BASE TABLE', 'VIEW', 'SYSTEM VERSIONED')
@@ -120,14 +139,6 @@ class MySQL(Engine):
             )
         return found
 
-    def census(self, table: Table, cursor: Column | None) -> Census:
-        """Rows, and the sum of cursors."""
-        checksum = self.text(f"sum({self.number(cursor)})")
-        ((count, checksum),) = self.rows(
-            f"select count(*) as row_count, {checksum} as checksum from {self.table(table)}"
-        )
-        return Census(int(count), int(checksum or 0))
-
     def newest(self, table: Table, cursor: Column) -> str | None:
         """See `Engine.newest`."""
         name = self.quote(cursor.name)
@@ -165,7 +176,7 @@ class MySQL(Engine):
         return self.integer(bucket), self.integer(number)
 
 
-def _column(name, data_type, declared, precision, scale, is_nullable, comment, extra) -> Column:
+def _column(name, data_type, declared, collation, precision, scale, is_nullable, comment, extra) -> Column:
     common = {"name": name, "declared": declared, "is_nullable": is_nullable == "YES", "comment": comment or ""}
     if data_type == "bigint" and "unsigned" in declared:
         return Column(**common, type="DECIMAL(20,0)", arrives="UBIGINT")
@@ -176,6 +187,8 @@ def _column(name, data_type, declared, precision, scale, is_nullable, comment, e
         return Column(**common, type="VARCHAR", reads="cast({} as char)", note=note)
     if data_type in _TYPES:
         reads, arrives, lands = _TYPES[data_type]
+        if (collation or "").endswith("_bin"):  # which the scanner takes for bytes; MariaDB's json is such a text
+            reads = "convert({} using utf8mb4)"
         return Column(**common, type=lands, arrives=arrives, reads=reads.replace("{bits}", str(precision)))
     note = f"{name} is of the type {declared}, which has no mapping: it lands as text"
     return Column(**common, type="VARCHAR", reads="cast({} as char)", note=note)

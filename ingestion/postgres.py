@@ -4,11 +4,14 @@ A table with a key needs no cursor: every row tells the transaction that wrote i
 transactions it does not see as done. Rows of those and later ones are what is new, whatever clocks say.
 """
 
+import dataclasses
 import re
 from datetime import UTC, datetime
 from typing import Any
 
-from ingestion.sql import TRANSACTION, Census, Column, Engine, Table, literal
+import duckdb
+
+from ingestion.sql import TRANSACTION, Column, Engine, Table, literal
 
 # Types that DuckDB's scanner hands over without loss: how they arrive, how they land.
 _EXACT = {
@@ -67,16 +70,21 @@ class Postgres(Engine):
         set local bytea_output = 'hex'; set local extra_float_digits = 3
     """
 
-    def attachment(self) -> str:
-        """The URL as libpq has it."""
-        return re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql://", self.credentials)
+    def attach(self, db: duckdb.DuckDBPyConnection) -> None:
+        """By the URL as libpq has it."""
+        url = re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql://", self.credentials)
+        db.execute(f"attach {literal(url)} as source (type postgres, read_only)")
+
+    def table(self, table: Table) -> str:
+        """Without the rows of tables that inherit from it: those are tables of their own."""
+        return ("only " if table.is_plain else "") + super().table(table)
 
     def catalog(self, schemas: list[str]) -> list[Table]:
         """Tables, partitioned ones as one, views, materialized views and foreign tables; not those of extensions."""
         chosen = f"in ({', '.join(map(literal, schemas))})" if schemas else r"!~ '^(pg_|information_schema$)'"
         tables: dict[str, dict] = {}
         for row in self.rows(_COLUMNS.format(schemas=chosen)):
-            (identity, schema, name, kind, comment, may_read, role, is_filtered, *column) = row
+            (identity, schema, name, kind, is_parent, comment, may_read, role, is_filtered, *column) = row
             table = tables.setdefault(
                 identity,
                 {
@@ -86,6 +94,7 @@ class Postgres(Engine):
                     "comment": comment or "",
                     "is_view": kind in "vm",
                     "is_plain": kind == "r",
+                    "is_parent": is_parent,
                     "columns": [],
                     "may_follow": kind in "rp",
                 },
@@ -106,7 +115,9 @@ class Postgres(Engine):
         names = [(values["schema"], values["name"].lower()) for values in tables.values()]
         for identity, values in tables.items():
             key = keys.get(identity, ())
-            values["is_plain"] &= names.count((values["schema"], values["name"].lower())) == 1  # DuckDB ignores case
+            # DuckDB's scanner ignores the case of names, and reads the rows of those that inherit.
+            if values.pop("is_parent") or names.count((values["schema"], values["name"].lower())) > 1:
+                values["columns"] = [dataclasses.replace(column, is_scanned=False) for column in values["columns"]]
             may_follow = values.pop("may_follow") and key
             found.append(
                 Table(
@@ -117,14 +128,6 @@ class Postgres(Engine):
                 )
             )
         return found
-
-    def census(self, table: Table, cursor: Column | None) -> Census:
-        """Rows, and the sum of cursors."""
-        checksum = self.number(cursor) if cursor else "0"
-        ((count, checksum),) = self.rows(
-            f"select count(*) as row_count, sum({checksum})::text as checksum from {self.table(table)}"
-        )
-        return Census(count, int(checksum or 0))
 
     def newest(self, table: Table, cursor: Column) -> str | None:
         """See `Engine.newest`."""
@@ -212,7 +215,7 @@ class Postgres(Engine):
             ((has_unfit,),) = self.rows(f"select bool_or({condition}) as has_unfit from {self.table(table)}")
             if has_unfit:
                 return None
-        return f"source.{self.table(table)}"
+        return f"source.{super().table(table)}"
 
 
 def _column(name, declared, kind, category, base, base_arguments, is_built_in, is_not_null, comment) -> Column:
@@ -249,7 +252,7 @@ _COLUMNS = (
     r"""
     select """
     + _IDENTITY
-    + r"""c.oid as identity, n.nspname, c.relname, c.relkind::text as relkind,
+    + r"""c.oid as identity, n.nspname, c.relname, c.relkind::text as relkind, c.relhassubclass,
         obj_description(c.oid, 'pg_class') as table_comment,
         has_table_privilege(c.oid, 'select') as may_read, current_user::text as role,
         case when c.relkind in ('r', 'p') then row_security_active(c.oid) else false end as is_filtered,

@@ -251,8 +251,10 @@ class _Reading:
             else ("0", "0")
         )
         ((appeared, moved),) = self.db.execute(f"""
-            select count(*) filter (alive._key is null), sum({now}) - sum({before})
-            from accepted left join (from known where not is_gone) as alive on accepted._key = alive._key
+            select count(*) filter (alive._key is null),
+                sum({now}) - sum({before}) + coalesce(sum(_number) filter (alive._key is null), 0)
+            from (select *, {self.window.key_number} as _number from accepted) as accepted
+            left join (from known where not is_gone) as alive on accepted._key = alive._key
         """).fetchall()
         self.window.appeared += appeared
         self.window.moved += moved or 0
@@ -345,7 +347,7 @@ class _Reading:
         self.db.execute(f"""
             create or replace temp table gone as
             select distinct _key, 'gone' as _mark from {known}
-            where not is_gone and _key not in (select _key from {held})
+            where not is_gone and _key not in (select _key from {held} where _key is not null)
         """)
         gone, ((alive,),) = (
             self.db.table("gone"),

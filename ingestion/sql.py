@@ -96,7 +96,7 @@ class Table:
 
 @dataclasses.dataclass(frozen=True)
 class Census:
-    """How many rows a table has, and the sum of their cursors; None if the engine can't sum them up as DuckDB does."""
+    """How many rows a table has, and the sum of its `Numbers`; None if the engine can't make them as DuckDB does."""
 
     row_count: int
     checksum: int | None
@@ -105,6 +105,29 @@ class Census:
     def as_state(self) -> dict[str, Any]:
         """For a stream's state, whose JSON holds integers of 64 bits only."""
         return {"row_count": self.row_count, "checksum": None if self.checksum is None else str(self.checksum)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Numbers:
+    """SQL that makes numbers of a row, in the engine's dialect and in DuckDB's over the contract's columns: the bucket
+    that its key falls into, a hash of the key, and the cursor."""
+
+    their_bucket: str
+    their_hash: str
+    their_cursor: str
+    our_bucket: str
+    our_hash: str
+    our_cursor: str
+
+    @property
+    def their_checksum(self) -> str:
+        """An aggregate."""
+        return f"sum({self.their_hash}) + sum({self.their_cursor})"
+
+    @property
+    def our_checksum(self) -> str:
+        """An aggregate."""
+        return f"sum({self.our_hash}) + sum({self.our_cursor})"
 
 
 class Engine:
@@ -132,9 +155,13 @@ class Engine:
         """Every table and view of these schemas, or of all that are not the system's own."""
         raise NotImplementedError
 
-    def census(self, table: Table, cursor: Column | None) -> Census:
-        """The table counted, in the snapshot."""
-        raise NotImplementedError
+    def census(self, table: Table, checksum: str | None) -> Census:
+        """The table counted, in the snapshot, and the value of an aggregate that is an integer."""
+        aggregate = self.text(checksum) if checksum else "null"
+        ((count, checksum),) = self.rows(
+            f"select count(*) as row_count, {aggregate} as checksum from {self.table(table)}"
+        )
+        return Census(int(count), int(checksum or 0) if aggregate != "null" else None)
 
     def newest(self, table: Table, cursor: Column) -> str | None:
         """The greatest cursor that is a time between the years 1 and 9999, or an integer, in the snapshot."""
@@ -231,8 +258,8 @@ class Engine:
                 time.sleep(attempt)
         raise AssertionError("unreachable")
 
-    def attachment(self) -> str:
-        """What DuckDB's ATTACH takes to connect."""
+    def attach(self, db: duckdb.DuckDBPyConnection) -> None:
+        """Connects DuckDB to it, as `source`, to read only."""
         raise NotImplementedError
 
     @contextlib.contextmanager
@@ -251,7 +278,7 @@ class Engine:
             db.execute(f"set memory_limit = '{MEMORY}'; set preserve_insertion_order = false")
             db.execute(f"load '{_extension(self.name)}'; {self.settings}")
             try:
-                db.execute(f"attach {literal(self.attachment())} as source (type {self.name}, read_only)")
+                self.attach(db)
                 db.execute("begin")
                 if self.session:
                     db.execute(f"call {self.name}_execute('source', {literal(self.session)})")
@@ -315,22 +342,26 @@ class Tables:
             yield Page(self._query(stream, table, None), observed_at)
             return
         state["counters"] = self.engine.counters(table)
+        numbers = self._numbers(stream, table, cursor)
+        # Of transactions no row escapes, so that it is enough to count.
+        checksum = "0" if cursor is None else numbers and numbers.their_checksum
+        window.key_number = numbers.our_hash if numbers and cursor else "0"
         where = self._advance(stream, window, kept, cursor)
         window.is_complete = where is None
         yield Page(self._query(stream, table, where), observed_at)
         if window.is_complete:
-            state |= {**self.engine.census(table, cursor).as_state, "compared_at": observed_at.isoformat()}
+            state |= {**self.engine.census(table, checksum).as_state, "compared_at": observed_at.isoformat()}
             return
         expected = Census(kept["row_count"] + window.appeared, int(kept["checksum"] or 0) + window.moved)
-        counted = expected if _explains(window, kept, state) else self.engine.census(table, cursor)
+        counted = expected if _explains(window, kept, state) else self.engine.census(table, checksum)
         state |= {**counted.as_state, "compared_at": kept["compared_at"]}
         if counted != expected or observed_at - datetime.fromisoformat(kept["compared_at"]) > COMPARE_AFTER:
-            yield self._sweep(stream, table, cursor, observed_at)
+            yield self._sweep(stream, table, cursor, numbers, observed_at)
             state["compared_at"] = observed_at.isoformat()
 
     def _prove_key(self, stream: Stream, table: Table) -> None:
         """Raises SourceError if a key that the catalog does not vouch for has several rows: all but one were lost."""
-        aliases = table.aliases({f.source for f in stream.contract.fields})
+        aliases = table.aliases(_sources(stream))
         key = [aliases[f.source].name for f in stream.contract.key]
         if not key or set(key) >= set(table.key) != set():
             return
@@ -366,58 +397,54 @@ class Tables:
         window.since = _moment(kept["bound"])
         return f"{name} >= {self.engine.moment(cursor, window.since - OVERLAP)} or {name} is null"
 
-    def _sweep(self, stream: Stream, table: Table, cursor: Column | None, observed_at: datetime) -> KeySweep:
-        buckets = self._buckets(stream, table, cursor)
-
+    def _sweep(
+        self, stream: Stream, table: Table, cursor: Column | None, numbers: Numbers | None, observed_at: datetime
+    ) -> KeySweep:
         def count() -> Buckets:
-            (bucket, checksum), ours = buckets
             counts = self.engine.rows(
-                f"select {bucket} as bucket, count(*) as row_count, {self.engine.text(checksum)} as checksum "
-                f"from {self.engine.table(table)} group by {bucket}"
+                f"select {numbers.their_bucket} as bucket, count(*) as row_count, "
+                f"{self.engine.text(numbers.their_checksum)} as checksum "
+                f"from {self.engine.table(table)} group by {numbers.their_bucket}"
             )
             rows = [(int(number), int(count), str(checksum)) for number, count, checksum in counts]
-            return Buckets(*ours, rows)
+            return Buckets(numbers.our_bucket, numbers.our_checksum, rows)
 
-        def keys(numbers: list[int] | None) -> Query:
-            where = f"{buckets[0][0]} in ({', '.join(map(str, numbers))})" if numbers else None
+        def keys(buckets: list[int] | None) -> Query:
+            where = f"{numbers.their_bucket} in ({', '.join(map(str, buckets))})" if buckets else None
             return self._query(stream, table, where, {f.source for f in _swept(stream)})
 
         return KeySweep(
             observed_at,
             keys,
             fetch=lambda late: self._fetch(stream, table, late, observed_at),
-            buckets=count if buckets else None,
+            buckets=count if numbers else None,
         )
 
-    def _buckets(
-        self, stream: Stream, table: Table, cursor: Column | None
-    ) -> tuple[tuple[str, str], tuple[str, str]] | None:
-        """(bucket, checksum) of a row in the engine's SQL and in DuckDB's; None where the two would not agree."""
-        fields, aliases = stream.contract.key, table.aliases({f.source for f in stream.contract.fields})
+    def _numbers(self, stream: Stream, table: Table, cursor: Column | None) -> Numbers | None:
+        """What makes numbers of rows on both sides; None where the two would not agree."""
+        fields, aliases, engine = stream.contract.key, table.aliases(_sources(stream)), self.engine
         columns = [aliases[f.source] for f in fields]
         if any(f.type != column.type for f, column in zip(fields, columns, strict=True)):
             return None  # raw has them in a wider type
-        engine, our_cursor, their_cursor = self.engine, "0", "0"
-        if cursor:
-            our_cursor = contracts.cursor_number(quote(stream.cursor), stream.cursor_field.type)
-            their_cursor = engine.number(cursor)
-        if [c.type for c in columns] == ["BIGINT"]:
-            pairs = _of_integer(engine.integer(engine.quote(columns[0].name))), _of_integer(quote(fields[0].name))
+        if [column.type for column in columns] == ["BIGINT"]:
+            theirs, ours = (
+                _of_integer(engine.integer(engine.quote(columns[0].name))),
+                _of_integer(quote(fields[0].name)),
+            )
+        elif all(column.type in ("BIGINT", "VARCHAR", "DATE") for column in columns):
+            theirs, ours = engine.hash_of(columns), _of_texts(fields)
         else:
-            pairs = engine.hash_of([c for c in columns if c.type in ("BIGINT", "VARCHAR", "DATE")]), _of_texts(fields)
-            if pairs[0] is None or any(c.type not in ("BIGINT", "VARCHAR", "DATE") for c in columns):
-                return None
-        (their_bucket, their_hash), (our_bucket, our_hash) = pairs
-        return (
-            (their_bucket, f"sum({their_hash}) + sum({their_cursor})"),
-            (our_bucket, f"sum({our_hash}) + sum({our_cursor})"),
-        )
+            return None
+        if theirs is None:
+            return None
+        our_cursor = contracts.cursor_number(quote(stream.cursor), stream.cursor_field.type) if cursor else "0"
+        return Numbers(*theirs, engine.number(cursor) if cursor else "0", *ours, our_cursor)
 
     def _fetch(self, stream: Stream, table: Table, keys: pa.Table, observed_at: datetime) -> Iterator[Page]:
         """The rows with these keys (a table of the key columns as text)."""
-        aliases = table.aliases({f.source for f in stream.contract.fields})
+        aliases = table.aliases(_sources(stream))
         columns = [aliases[f.source] for f in stream.contract.key]
-        names = ", ".join(c.reads.format(self.engine.quote(c.name)) for c in columns)
+        names = ", ".join((c.reads if c.type == "VARCHAR" else "{}").format(self.engine.quote(c.name)) for c in columns)
         writers = [{"BIGINT": str, "BLOB": self._blob}.get(c.type, self.engine.literal) for c in columns]
         for start in range(0, keys.num_rows, CHUNK_KEYS):
             chunk = keys.slice(start, CHUNK_KEYS).columns
@@ -447,7 +474,7 @@ class Tables:
             )
         if table.problem:
             raise SourceError(table.problem)
-        contracts.missing_columns(stream.contract, list(table.aliases({f.source for f in stream.contract.fields})))
+        contracts.missing_columns(stream.contract, list(table.aliases(_sources(stream))))
         return table
 
     def name(self, table: Table) -> str:
@@ -458,7 +485,7 @@ class Tables:
         """The cursor's column; None if there is none, or if its greatest value need not be the newest."""
         if stream.cursor_field is None:
             return None
-        column = table.aliases({f.source for f in stream.contract.fields})[stream.cursor_field.source]
+        column = table.aliases(_sources(stream))[stream.cursor_field.source]
         is_time = column.type.startswith(("TIMESTAMP", "DATE"))
         if is_time == stream.has_times and (is_time or column.type == "BIGINT"):
             return column
@@ -470,7 +497,7 @@ class Tables:
 
     def _query(self, stream: Stream, table: Table, where: str | None, only: set[str] | None = None) -> Query:
         """The rows of a table that fulfil a condition in the engine's SQL; `only` these columns, or all."""
-        columns = table.aliases({f.source for f in stream.contract.fields})
+        columns = table.aliases(_sources(stream))
         columns = {alias: column for alias, column in columns.items() if only is None or alias in only}
         types = {alias: column.arrives if column.converts == "{}" else column.type for alias, column in columns.items()}
         if where is None and (scanned := self.engine.scan(table, columns)):
@@ -503,6 +530,10 @@ def _explains(window: Window, kept: dict[str, Any], state: dict[str, Any]) -> bo
     (epoch, *before), (epoch_now, *now) = kept["counters"], state["counters"]
     changes = [after - earlier for earlier, after in zip(before, now, strict=True)]
     return epoch == epoch_now and changes == [window.appeared, window.loaded - window.appeared, 0]
+
+
+def _sources(stream: Stream) -> set[str]:
+    return {f.source for f in stream.contract.fields}
 
 
 def _swept(stream: Stream) -> list[Field]:

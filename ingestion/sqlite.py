@@ -7,15 +7,18 @@ import re
 from datetime import datetime
 from urllib.parse import unquote
 
+import duckdb
+
 from ingestion.errors import SourceError
-from ingestion.sql import Census, Column, Engine, Table, literal
+from ingestion.sql import Column, Engine, Table, literal
 
 # A real with as many digits as it takes to tell it apart; a blob as an SQL literal, which no other type looks like.
 _REAL = "iif(cast(printf('%!.15g', {0}) as real) = {0}, printf('%!.15g', {0}), printf('%!.17g', {0}))"
 _AS_TEXT = f"case typeof({{0}}) when 'blob' then quote({{0}}) when 'real' then {_REAL} else cast({{0}} as text) end"
 # An integer that no float holds exactly is made one that does not fit.
 _TOO_LONG = "typeof({0}) = 'integer' and {0} not between -9007199254740992 and 9007199254740992"
-_AS_FLOAT = f"case when {_TOO_LONG} then cast({{0}} as text) || ' (an integer)' else {_AS_TEXT} end"
+_AS_FLOAT = f"""case when {_TOO_LONG} then cast({{0}} as text) || ' (an integer)'
+    when typeof({{0}}) = 'real' then printf('%!.20g', {{0}}) else {_AS_TEXT} end"""
 
 
 class SQLite(Engine):
@@ -27,8 +30,8 @@ class SQLite(Engine):
     is_lenient = False
     settings = "set sqlite_all_varchar = true"
 
-    def attachment(self) -> str:
-        """The file's path; raises SourceError if there is none."""
+    def attach(self, db: duckdb.DuckDBPyConnection) -> None:
+        """By the file's path; raises SourceError if there is none."""
         path = unquote(self.credentials.partition(":///")[2].partition("?")[0])
         try:
             with open(path, "rb") as file:
@@ -36,7 +39,7 @@ class SQLite(Engine):
                     raise SourceError(f"{path} is no SQLite database: check the path in its credentials")
         except OSError as error:
             raise SourceError(f"can't open {path}: {error.strerror}. Check the path in its credentials") from error
-        return path
+        db.execute(f"attach {literal(path)} as source (type sqlite, read_only)")
 
     @property
     def where(self) -> str:
@@ -46,17 +49,22 @@ class SQLite(Engine):
     def catalog(self, schemas: list[str]) -> list[Table]:
         """Tables and views of the file."""
         found: dict[str, dict] = {}
-        for name, kind, column, declared, is_not_null, key in self.rows("""
-            select m.name as table_name, m.type as kind, c.name as column_name, c.type as declared,
-                c."notnull" as is_not_null, c.pk as key_position
-            from sqlite_master as m, pragma_table_xinfo(m.name) as c
-            where m.type in ('table', 'view') and m.name not like 'sqlite\\_%' escape '\\' and c.hidden != 1
-            order by m.name, c.cid
+        for name, kind in self.rows("""
+            select m.name as table_name, m.type as kind from sqlite_master as m join pragma_table_list as l using (name)
+            where l.schema = 'main' and l.type in ('table', 'view') and m.name not like 'sqlite\\_%' escape '\\'
+            order by m.name
         """):
-            table = found.setdefault(name, {"is_view": kind == "view", "columns": [], "key": {}})
-            table["columns"].append(self._column(name, column, declared or "", is_not_null == "1"))
-            if int(key):
-                table["key"][int(key)] = column
+            table = found[name] = {"is_view": kind == "view", "columns": [], "key": {}, "problem": ""}
+            try:
+                for column, declared, is_not_null, key in self.rows(f"""
+                    select name as column_name, type as declared, "notnull" as is_not_null, pk as key_position
+                    from pragma_table_xinfo({literal(name)}) where hidden != 1 order by cid
+                """):
+                    table["columns"].append(self._column(name, column, declared or "", is_not_null == "1"))
+                    if int(key):
+                        table["key"][int(key)] = column
+            except SourceError as error:  # a view whose tables are gone, for one
+                table["problem"] = str(error)
         # Names as the catalog has them: a foreign key may write them in other cases, and leave the parent's key out.
         as_is = {name.lower(): {c.name.lower(): c.name for c in table["columns"]} for name, table in found.items()}
         table_names = {name.lower(): name for name in found}
@@ -84,6 +92,7 @@ class SQLite(Engine):
                 tuple(table["columns"]),
                 tuple(column for _, column in sorted(table["key"].items())),
                 table["is_view"],
+                problem=table["problem"],
                 references=tuple(columns[0] for columns in references.get(name, {}).values() if len(columns) == 1),
             )
             for name, table in found.items()
@@ -94,7 +103,7 @@ class SQLite(Engine):
         common = {"name": name, "declared": declared or "no type", "is_nullable": not is_not_null}
         word = declared.upper()
         decimal = re.search(r"(?:DECIMAL|NUMERIC)\s*\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)", word)
-        if any(part in word for part in ("DATE", "TIME")):
+        if any(part in word for part in ("DATE", "TIMESTAMP")):
             ((kinds,),) = self.rows(
                 f"select group_concat(distinct kind) as kinds from (select typeof({self.quote(name)}) as kind "
                 f"from {self.quote(table)} where {self.quote(name)} is not null limit 1000)"
@@ -110,7 +119,7 @@ class SQLite(Engine):
             return Column(
                 **common, type="BLOB", reads="case when {0} is not null then hex({0}) end", converts="unhex({})"
             )
-        if any(part in word for part in ("CHAR", "CLOB", "TEXT")) or not declared:
+        if any(part in word for part in ("CHAR", "CLOB", "TEXT", "TIME")) or not declared:
             return Column(**common, type="VARCHAR", reads=_AS_TEXT)
         if "BOOL" in word:
             return Column(**common, type="BOOLEAN", reads=_AS_TEXT)
@@ -120,10 +129,6 @@ class SQLite(Engine):
             return Column(**common, type="DOUBLE", reads=_AS_FLOAT)
         note = f"{name} is of the type {declared}, which has no mapping: it lands as text"
         return Column(**common, type="VARCHAR", reads=_AS_TEXT, note=note)
-
-    def census(self, table: Table, cursor: Column | None) -> Census:
-        """Rows; times are texts of many forms there, which can't be summed up."""
-        return Census(int(self.rows(f"select count(*) as row_count from {self.table(table)}")[0][0]), None)
 
     def newest(self, table: Table, cursor: Column) -> str | None:
         """See `Engine.newest`."""

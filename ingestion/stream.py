@@ -166,7 +166,8 @@ class Window:
     are all that the source has, so that what is missing is gone. `state` is a small dict of the reader's own, kept in
     the destination if the reading completes. While pages are consumed, `loaded` counts the rows that go to raw,
     `appeared` the keys among them that raw did not have, and `moved` sums up by how much cursors grew (microseconds,
-    or the integer). The reader adds to `notes` what a person should know.
+    or the integer), and `key_number` (SQL over the contract's columns) of the keys that appeared. The reader adds to
+    `notes` what a person should know.
     """
 
     since: datetime | None
@@ -179,6 +180,7 @@ class Window:
     loaded: int = 0
     appeared: int = 0
     moved: int = 0
+    key_number: str = "0"
 
     def __post_init__(self) -> None:
         self.is_complete = self.since is None and not self.is_partial
