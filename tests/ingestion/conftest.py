@@ -19,6 +19,7 @@ import psycopg
 import pytest
 
 from ingestion import errors, http, pipeline
+from ingestion.__main__ import main
 from ingestion.reading import resources
 from ingestion.stream import Run
 from ingestion.systems import System, all_systems
@@ -238,6 +239,20 @@ def short_waits(monkeypatch):
     """Back-off in thousandths of what it is, for tests in which all attempts fail."""
     back_off = http._back_off
     monkeypatch.setattr(http, "_back_off", lambda attempt: back_off(attempt) / 1000)
+
+
+@pytest.fixture
+def run(capfd):
+    """Runs a command of the command line in this process; returns (exit code, stdout, stderr)."""
+
+    def run(*arguments):
+        try:
+            code = main(list(arguments))
+        except SystemExit as error:  # argparse
+            code = error.code
+        return code, *capfd.readouterr()
+
+    return run
 
 
 def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess:

@@ -17,23 +17,8 @@ import pytest
 from conftest import DAY, PASSWORD, command
 
 from ingestion import scaffold
-from ingestion.__main__ import main
 from ingestion.errors import explain, keep_secret, scrub
 from ingestion.systems import all_systems
-
-
-@pytest.fixture
-def run(capfd):
-    """Runs a command in this process; returns (exit code, stdout, stderr)."""
-
-    def run(*arguments):
-        try:
-            code = main(list(arguments))
-        except SystemExit as error:  # argparse
-            code = error.code
-        return code, *capfd.readouterr()
-
-    return run
 
 
 @pytest.fixture

@@ -8,13 +8,18 @@ import contextlib
 import dataclasses
 import itertools
 import json
+import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
 
 import duckdb
 import pytest
-from conftest import Warehouse, counts, current_query
+from conftest import PASSWORD, Warehouse, counts, current_query
 from databases.conftest import PostgresDatabase
 
+from ingestion import sql
+from ingestion.systems import all_systems
 from sandbox.shop import READER
 
 
@@ -51,7 +56,7 @@ def erp(postgres, tmp_path, monkeypatch, request):
 # Types.
 
 # How DuckDB's scanner and, where it would lose something, a query hand it over: the declared type, the type in raw, and
-# values as they are written and as raw has them; None = not in its column but, as text, in `_unknown_fields`.
+# values as they are written and as raw has them; a tuple: not in the column but, as this text, in `_unknown_fields`.
 SCANNED = {
     "boolean": ("BOOLEAN", {"true": "true", "false": "false"}),
     "smallint": ("BIGINT", {"-32768": "-32768"}),
@@ -66,9 +71,9 @@ SCANNED = {
         "DOUBLE",
         {"0.1": "0.1", "1.7976931348623157e308": "1.7976931348623157e+308", "5e-324": "5e-324", "Infinity": "inf"},
     ),
-    "numeric(5,2)": ("DECIMAL(5,2)", {"999.99": "999.99", "-0.01": "-0.01", "NaN": None}),
+    "numeric(5,2)": ("DECIMAL(5,2)", {"999.99": "999.99", "-0.01": "-0.01", "NaN": ("NaN",)}),
     "numeric(38,0)": ("DECIMAL(38,0)", {"9" * 38: "9" * 38}),
-    "numeric(38,38)": ("DECIMAL(38,38)", {"0." + "1" * 38: "." + "1" * 38, "NaN": None}),
+    "numeric(38,38)": ("DECIMAL(38,38)", {"0." + "1" * 38: "." + "1" * 38, "NaN": ("NaN",)}),
     "text": ("VARCHAR", {"": "", "a\nb\x01 ☕": "a\nb\x01 ☕", "\\N": "\\N", "NULL": "NULL"}),
     "varchar(5)": ("VARCHAR", {"x ": "x "}),
     "char(3)": ("VARCHAR", {"a": "a", "abc": "abc"}),
@@ -104,7 +109,7 @@ SCANNED = {
             "-infinity": "-infinity",
             "4714-11-24 BC": "4714-11-24 (BC) 00:00:00",
             "287395-12-31 23:59:59.999999": "287395-12-31 23:59:59.999999",
-            "294276-12-31 23:59:59.999999": None,
+            "294276-12-31 23:59:59.999999": ("294276-12-31T23:59:59.999999",),
         },
     ),
     "timestamptz": (
@@ -115,7 +120,7 @@ SCANNED = {
             "-infinity": "-infinity",
             "0044-03-15 00:00+00 BC": "0044-03-15 (BC) 00:00:00+00",
             "287395-12-31 23:59:59.999999+00": "287395-12-31 23:59:59.999999+00",
-            "294276-12-31 23:59:59+00": None,
+            "294276-12-31 23:59:59+00": ("294276-12-31T23:59:59+00:00",),
         },
     ),
 }
@@ -126,7 +131,7 @@ QUERIED = {
     "numeric(39,2)": (TEXT, {"1.5": "1.50"}),
     "numeric(5,-2)": (TEXT, {"12345": "12300"}),
     "numeric(2,5)": (TEXT, {"0.00012": "0.00012"}),
-    "price": ("DECIMAL(12,2)", {"1.5": "1.50", "NaN": None}),
+    "price": ("DECIMAL(12,2)", {"1.5": "1.50", "NaN": ("NaN",)}),
     "short": (TEXT, {"abc": "abc"}),
     "positive": ("BIGINT", {"7": "7"}),
     "dearer": (TEXT, {"1.5": "1.50"}),
@@ -211,49 +216,48 @@ IN_OTHER_WORDS = {
     "extra_float_digits": "-10",
     "search_path": "''",
 }
+TABLES = {"scanned": SCANNED, "queried": QUERIED}
 FIRST, LATER = 0, 1000
 """What ids are counted from, by the run that first reads them."""
+
+
+def written(table: str, name: str, start: int) -> list[tuple[str, str | tuple[str]]]:
+    """A column's values, as written and as expected: at first such as the scanner can read, later those too that keep
+    it from being used."""
+    values = TABLES[table][name][1].items()
+    return [(text, raw) for text, raw in values if start == LATER or table == "queried" or isinstance(raw, str)]
 
 
 @pytest.fixture(scope="module")
 def types(postgres, tmp_path_factory):
     """The types' tables after a first read, an increment, a full read, and one with other settings of the session.
 
-    Returns the ledgers of the four, raw's values, as (table, column, id) -> {(value, unknown fields)}, and its types.
+    Returns the ledgers of the four, raw's rows by table and id, and the types of its columns.
     """
     with (
         pytest.MonkeyPatch.context() as monkeypatch,
         configured(postgres, "types", tmp_path_factory.mktemp("types"), monkeypatch) as (database, warehouse),
     ):
         database.execute(OUR_TYPES)
-        tables = {"scanned": SCANNED, "queried": QUERIED}
-        for table, columns in tables.items():
+        for table, columns in TABLES.items():
             declared = "".join(f", v{number} {name}" for number, name in enumerate(columns))
             database.execute(f"create table {table} (id int primary key{declared})")
-        ledgers = []
+        ledgers, landed = [], {}
         for start in (FIRST, LATER):
-            for table, columns in tables.items():
-                # At first without what fits no column of ours, so that the scanner is used, and later is not.
-                is_left_out = start == FIRST and table == "scanned"
-                values = [
-                    [text for text, raw in v.items() if raw is not None or not is_left_out] for _, v in columns.values()
-                ]
-                rows = [(start + offset, *row) for offset, row in enumerate(itertools.zip_longest(*values))]
-                with database.connect() as connection:
+            with database.connect() as connection:
+                for table, columns in TABLES.items():
+                    texts = [[text for text, _ in written(table, name, start)] for name in columns]
+                    rows = [(start + offset, *row) for offset, row in enumerate(itertools.zip_longest(*texts))]
                     places = ", ".join(["%s"] * len(rows[0]))
                     connection.cursor().executemany(f"insert into {table} values ({places})", rows)
             ledgers.append(warehouse.run("erp"))
         ledgers.append(warehouse.run("erp", full=True))
-        landed = {}
-        for table, columns in tables.items():
-            for number in range(len(columns)):
-                rows = f"select id, cast(v{number} as varchar), _unknown_fields from raw_erp.{table}"
-                for key, value, unknown in warehouse.query(rows):
-                    landed.setdefault((table, number, key), set()).add((value, unknown))
-        declared = (
-            "select table_name || '.' || column_name, data_type from duckdb_columns() where schema_name = 'raw_erp'"
-        )
-        declared = dict(warehouse.query(declared))
+        for table, columns in TABLES.items():
+            texts = ", ".join(f"cast(v{number} as varchar)" for number in range(len(columns)))
+            for key, unknown, *values in warehouse.query(f"select id, _unknown_fields, {texts} from raw_erp.{table}"):
+                landed.setdefault((table, key), []).append((values, json.loads(unknown or "{}")))
+        declared = "select table_name, column_name, data_type from duckdb_columns() where schema_name = 'raw_erp'"
+        declared = {(table, column): raw_type for table, column, raw_type in warehouse.query(declared)}
         for name, value in IN_OTHER_WORDS.items():
             database.execute(f"alter database {database.name} set {name} = {value}")
         ledgers.append(warehouse.run("erp", full=True))
@@ -261,29 +265,22 @@ def types(postgres, tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("table", "number", "name"),
-    [
-        *(pytest.param("scanned", number, name, id=name) for number, name in enumerate(SCANNED)),
-        *(pytest.param("queried", number, name, id=name) for number, name in enumerate(QUERIED)),
-    ],
+    ("table", "name"),
+    [pytest.param(table, name, id=name) for table, columns in TABLES.items() for name in columns],
 )
-def test_type(types, table, number, name):
+def test_type(types, table, name):
     """It lands in its type with its values, whichever way they were read; what is no value of it is kept as text."""
     ledgers, landed, declared = types
-    raw_type, values = (SCANNED if table == "scanned" else QUERIED)[name]
-    assert declared[f"{table}.v{number}"] == raw_type
+    number = list(TABLES[table]).index(name)
+    column = f"v{number}"
+    assert declared[table, column] == TABLES[table][name][0]
     for start in (FIRST, LATER):
-        found = values.items()
-        if start == FIRST and table == "scanned":
-            found = [(text, expected) for text, expected in found if expected is not None]
-        for offset, (text, expected) in enumerate(found):
-            rows = landed[table, number, start + offset]
-            assert {value for value, _ in rows} == {expected}
-            assert expected is not None or {json.loads(unknown)[f"v{number}"] for _, unknown in rows} == {text}
-    notes = [note for note in json.loads(ledgers[0][table]["notes"] or "[]") if note.startswith(f"v{number} ")]
-    assert [note[: len(NOTED[name]) + len(f"v{number} ")] for note in notes] == (
-        [f"v{number} {NOTED[name]}"] if name in NOTED else []
-    )
+        for offset, (_, expected) in enumerate(written(table, name, start)):
+            for values, unknown in landed[table, start + offset]:
+                assert (values[number] if isinstance(expected, str) else (unknown[column],)) == expected
+                assert isinstance(expected, str) or values[number] is None
+    notes = [note for note in json.loads(ledgers[0][table]["notes"] or "[]") if note.startswith(f"{column} ")]
+    assert [note.startswith(f"{column} {NOTED.get(name)}") for note in notes] == [True] * (name in NOTED)
 
 
 @pytest.mark.parametrize("table", ["scanned", "queried"])
@@ -329,19 +326,23 @@ class Told:
     rows: list[tuple[list[tuple], list[tuple]]] = dataclasses.field(default_factory=list)
 
 
-def tell(database: PostgresDatabase, warehouse: Warehouse, stories: dict[str, Story], runs: list[dict]):
-    """Lives through all stories, and reads everything again in a last run; returns what each run made of them."""
+def tell(
+    database: PostgresDatabase, warehouse: Warehouse, stories: dict[str, Story], runs: list[dict]
+) -> dict[str, Told]:
+    """Lives through all stories; returns what each run made of them. A run reads only what has a chapter for it."""
     database.configure(streams={table: story.stream for table, story in stories.items() if story.stream})
     told = {table: Told() for table in stories}
-    for number, options in enumerate([*runs, {"full": True}]):
-        for table, story in stories.items():
-            if number < min(len(story.chapters), len(runs)) and story.chapters[number][0]:
-                database.execute(story.chapters[number][0].replace("{t}", table))
-        ledger = warehouse.run("erp", **options)
+    for number, options in enumerate(runs):
+        now = [table for table, story in stories.items() if number < len(story.chapters)]
+        with database.connect() as source:
+            for table in now:
+                if change := stories[table].chapters[number][0]:
+                    source.execute(change.replace("{t}", table))
+        ledger = warehouse.run("erp", streams=tuple(now), **options)
         assert not warehouse.errors
         with database.connect() as source, duckdb.connect(str(warehouse.file)) as raw:
             raw.execute("set timezone = 'UTC'")
-            for table in stories:
+            for table in now:
                 told[table].ledger.append(ledger.get(table))
                 told[table].rows.append(_rows(table, stories[table].columns, source, raw))
     return told
@@ -358,23 +359,20 @@ def _rows(table: str, columns: tuple[str, ...], source, raw) -> tuple[list[tuple
 
 
 def check(story: Story, told: Told) -> None:
-    """Each run counted what the story says; raw was the source's table after each that was complete, and a full read
-    at last brought nothing new."""
-    for number, (row, (ours, theirs)) in enumerate(zip(told.ledger, told.rows, strict=True), start=1):
-        expected = story.chapters[number - 1][1] if number <= len(story.chapters) else ()
+    """Each run counted what the story says, and raw was the source's table after each that was complete."""
+    runs = zip(story.chapters, told.ledger, told.rows, strict=True)
+    for number, ((_, expected), row, (ours, theirs)) in enumerate(runs, start=1):
         if expected is None:
             assert row is None, f"run {number}"
         elif isinstance(expected, str):
             assert row["error"] and row["error"].startswith(expected), f"run {number}"
             continue
-        elif expected:
+        else:
             assert row["error"] is None, f"run {number}"
             for column, wanted in zip(("read", "loaded", "marked_gone"), expected, strict=False):
                 assert wanted in (row[f"rows_{column}"], ANY), f"run {number}: {column}"
             assert not expected[3:] or expected[3] in (row["notes"] or ""), f"run {number}"
         assert ours == theirs, f"run {number}"
-    if last := told.ledger[-1]:
-        assert (last["error"], last["rows_loaded"], last["rows_marked_gone"]) == (None, 0, 0), "the full read"
 
 
 BUGS = {
@@ -891,19 +889,502 @@ def told(postgres, tmp_path_factory):
         configured(postgres, "stories", tmp_path_factory.mktemp("stories"), monkeypatch) as (database, warehouse),
     ):
         database.execute(OUR_TYPES)
-        yield tell(database, warehouse, STORIES, [{}, {}, {"accept_deletes": True}])
+        told = tell(database, warehouse, STORIES, [{}, {}, {"accept_deletes": True}, {}])
+        again = warehouse.run("erp", full=True)
+        yield told, again
+
+
+def check_all(told, name: str) -> None:
+    """The story, and that reading everything again brings nothing new."""
+    stories, again = told
+    check(STORIES[name], stories[name])
+    if row := again.get(name):
+        assert (row["error"], row["rows_loaded"], row["rows_marked_gone"]) == (None, 0, 0), "the full read"
 
 
 @pytest.mark.parametrize("name", cases(TRANSACTIONS))
 def test_changes_of_rows(told, name):
-    check(STORIES[name], told[name])
+    check_all(told, name)
 
 
 @pytest.mark.parametrize("name", cases(CURSORS))
 def test_cursors(told, name):
-    check(STORIES[name], told[name])
+    check_all(told, name)
 
 
 @pytest.mark.parametrize("name", cases(SCHEMA_CHANGES))
 def test_changes_of_the_schema(told, name):
-    check(STORIES[name], told[name])
+    check_all(told, name)
+
+
+# What a story can't tell.
+
+
+def statuses(ledger: dict[str, dict]) -> dict[str, str]:
+    """The streams with their counts, or how their errors begin."""
+    return {name: row["error"] or counts(row) for name, row in ledger.items()}
+
+
+@pytest.mark.parametrize("may_see_others", [True, False])
+def test_transaction_that_is_open_for_two_runs(erp, warehouse, may_see_others):
+    """It holds the bound back, by its number for everybody, by its time where the role may see it; if not, its rows
+    are found by comparison."""
+    if may_see_others:
+        erp.execute(f"grant pg_read_all_stats to {READER}")
+    erp.execute("""
+        create table followed (id int primary key); insert into followed values (1);
+        create table timed (id int primary key, c timestamptz); insert into timed values (1, now() - interval '1 day');
+    """)
+    erp.configure(streams={"timed": {"cursor": "c"}})
+    with erp.server.connect(erp.name) as open_transaction:
+        open_transaction.execute("insert into followed values (10)")
+        open_transaction.execute("insert into timed values (10, now() + interval '30 minutes')")
+        with open_transaction.transaction():
+            open_transaction.execute("insert into followed values (11)")
+        assert statuses(warehouse.run("erp")) == {"followed": (1, 1, 0, 0, 0), "timed": (1, 1, 0, 0, 0)}
+        erp.execute("insert into followed values (2); insert into timed values (2, now() + interval '1 hour')")
+        assert statuses(warehouse.run("erp")) == {"followed": (1, 1, 0, 0, 0), "timed": (2, 1, 1, 0, 0)}
+    ledger = warehouse.run("erp")
+    assert statuses(ledger) == {"followed": (3, 2, 1, 0, 0), "timed": (2, 1, 1, 0, 0)}
+    (began,) = warehouse.query("select max(c) - interval 1 hour from raw_erp.timed")[0]
+    assert (ledger["timed"]["cursor_from"] < began) == may_see_others
+    erp.execute(f"revoke pg_read_all_stats from {READER}")
+
+
+def test_deletes_are_found_by_buckets(erp, warehouse, monkeypatch):
+    """Of a large table only the keys near those that are gone are read."""
+    large = {"bigint": 200_000, "uuid": 20_000, "text": 20_000, "several": 20_000}
+    keys = {
+        "bigint": ("id bigint", "n"),
+        "uuid": ("id uuid", "md5(n::text)::uuid"),
+        "text": ("id text", "'ä ' || n"),
+        "several": ("a int, b text", "n % 7, n::text"),
+    }
+    for table, (columns, values) in keys.items():
+        names = ", ".join(column.split()[0] for column in columns.split(", "))
+        erp.execute(f"""
+            create table "{table}" ({columns}, v text, primary key ({names}));
+            insert into "{table}" select {values}, 'v' from generate_series(1, {large[table]}) as n;
+        """)
+    assert statuses(warehouse.run("erp")) == {table: (size, size, 0, 0, 0) for table, size in large.items()}
+    for table, (_, values) in keys.items():
+        names = ", ".join(column.split()[0] for column in keys[table][0].split(", "))
+        erp.execute(f"""
+            delete from "{table}" where ({names}) in (select {values} from unnest(array[5, 6, 60000 % 20000]) as n);
+            update "{table}" set v = 'w' where ({names}) in (select {values} from unnest(array[7]) as n);
+        """)
+    copied, copy = [], sql.Engine.copy
+    monkeypatch.setattr(sql.Engine, "copy", lambda *arguments: copied.append(copy(*arguments)) or copied[-1])
+    erp.execute('delete from "bigint" where id = 60000')
+    gone = {"bigint": 3, "uuid": 2, "text": 2, "several": 2}
+    assert statuses(warehouse.run("erp")) == {table: (1, 1, 0, 0, gone[table]) for table in large}
+    assert sorted(copied)[:4] == [1, 1, 1, 1]
+    assert sorted(copied)[-1] <= sql.BUCKET_KEYS and sum(sorted(copied)[:-1]) < 1000
+
+
+@pytest.mark.xfail(strict=True, reason="in a bucket's checksum a swap cancels out too")
+def test_what_cancels_out_is_found_within_a_day(erp, warehouse, monkeypatch):
+    """Two old rows that swap their cursors, or an old row that comes and one that goes, leave count and sum alike."""
+    erp.execute("""
+        create table swapped (id int primary key, v text, c date);
+        insert into swapped values (1, 'a', '2026-01-01'), (2, 'b', '2026-01-02'), (3, 'c', '2026-03-01');
+        create table attached (id int, part int, primary key (id, part)) partition by list (part);
+        create table attached_1 partition of attached for values in (1);
+        create table attached_2 partition of attached for values in (2);
+        alter table attached detach partition attached_2;
+        insert into attached values (1, 1), (2, 1), (3, 1);
+        insert into attached_2 values (4, 2);
+    """)
+    erp.configure(streams={"swapped": {"cursor": "c"}}, tables=["swapped", "attached"])
+    warehouse.run("erp")
+    erp.execute("""
+        update swapped set v = 'x', c = date '2026-01-03' - id where id < 3;
+        alter table attached attach partition attached_2 for values in (2);
+        delete from attached where id = 1;
+    """)
+    assert statuses(warehouse.run("erp")) == {"swapped": (1, 0, 1, 0, 0), "attached": (0, 0, 0, 0, 0)}
+    monkeypatch.setattr(sql, "COMPARE_AFTER", timedelta(0))
+    assert statuses(warehouse.run("erp")) == {"swapped": (3, 2, 1, 0, 0), "attached": (1, 1, 0, 0, 1)}
+    assert warehouse.current("raw_erp.swapped", "id, v") == [(1, "x"), (2, "x"), (3, "c")]
+    assert warehouse.current("raw_erp.attached", "id") == [(2,), (3,), (4,)]
+
+
+def test_our_clock_was_set_back(erp, warehouse):
+    """What is read now counts more than what was read earlier, at a later time."""
+    tables = ("followed", "read_in_full")
+    erp.configure(streams={"read_in_full": {"mode": "full"}})
+    for table in tables:
+        erp.execute(f"create table {table} (id int primary key, v text)")
+        erp.execute(f"insert into {table} values (1, 'a'), (2, 'b'), (3, 'c')")
+    warehouse.run("erp")
+    for table in tables:
+        warehouse.query(f"update raw_erp.{table} set _observed_at = _observed_at + interval 2 day")
+        erp.execute(f"update {table} set v = 'x' where id = 1; delete from {table} where id = 2")
+    assert {row["rows_marked_gone"] for row in warehouse.run("erp").values()} == {1}
+    for table in tables:
+        assert warehouse.current(f"raw_erp.{table}", "id, v") == [(1, "x"), (3, "c")]
+        erp.execute(f"update {table} set v = 'a' where id = 1; insert into {table} values (2, 'b')")
+    assert {row["rows_loaded"] for row in warehouse.run("erp").values()} == {2}
+    for table in tables:
+        assert warehouse.current(f"raw_erp.{table}", "id, v") == [(1, "a"), (2, "b"), (3, "c")]
+
+
+def test_all_tables_in_one_snapshot(erp, warehouse):
+    """What happens while the first is read is in none of the others, be it DDL; a table that is dropped fails alone."""
+    erp.execute("".join(f"create table t{n} (id int primary key); insert into t{n} values (1);" for n in range(4)))
+    happened = []
+
+    def meanwhile(stream: str, rows: int) -> None:
+        if not happened:
+            others = sorted({"t0", "t1", "t2", "t3"} - {stream})
+            erp.execute("".join(f"insert into t{n} values (2);" for n in range(4)))
+            erp.execute(f"drop table {others[0]}; create table t4 (id int)")
+            happened.extend([stream, *others])
+
+    found = statuses(warehouse.run("erp", report=meanwhile))
+    first, dropped, *others = happened
+    assert f'relation "public.{dropped}" does not exist' in found.pop(dropped)
+    assert found[first] == (1, 1, 0, 0, 0)
+    assert {found[name] for name in others} <= {(1, 1, 0, 0, 0), (2, 2, 0, 0, 0)}, "the failure may begin a new one"
+    warehouse.run("erp", accept_deletes=True)
+    for table in (first, *others):
+        assert warehouse.current(f"raw_erp.{table}", "id") == [(1,), (2,)]
+
+
+def test_what_may_not_be_read_fails_alone(erp, run):
+    erp.execute(f"""
+        create table open (id int primary key); insert into open values (1), (2);
+        create table secret (id int primary key); revoke select on secret from {READER};
+        create table partly (id int primary key, v text); revoke select on partly from {READER};
+        grant select (id) on partly to {READER};
+        create schema closed; create table closed.orders (id int primary key);
+        revoke usage on schema closed from {READER};
+        create table filtered (id int primary key, owner text); insert into filtered values (1, '{READER}'), (2, 'x');
+        alter table filtered enable row level security;
+        create policy own on filtered using (owner = current_user);
+        create foreign data wrapper nothing; create server elsewhere foreign data wrapper nothing;
+        create foreign table far_away (id int) server elsewhere;
+        create view failing as select 1 / (id - 1) as n from open;
+        grant select on failing, far_away to {READER};
+    """)
+    erp.configure(tables=["*"])
+    code, out, _ = run("run", "erp")
+    assert code == 1
+    assert re.search(r"^erp\.open +2 +2 +0 +0 +0 +ok", out, re.MULTILINE)
+    assert re.search(r"^erp\.filtered +1 +1 +0 +0 +0 +ok", out, re.MULTILINE)
+    noted = f"filtered: row-level security decides which rows role {READER} sees"
+    errors = [
+        f'role {READER} may not read "public"."secret": grant select on "public"."secret" to {READER}',
+        f'role {READER} may not read "public"."partly": grant select on "public"."partly" to {READER}',
+        "ERROR: permission denied for schema closed",
+        'foreign-data wrapper "nothing" has no handler',
+        "division by zero",
+    ]
+    for error in errors:
+        assert error in out
+    code, out, _ = run("check", "erp")
+    assert code == 1 and "erp.open: ok, 2 rows\n" in out and f"erp.{noted.replace(': ', ': ok, 1 rows; ')}\n" in out
+    for error in errors[:4]:
+        assert error in out
+    code, out, _ = run("status")
+    assert code == 0 and re.search(r"^erp\.secret +never .* failed: role", out, re.MULTILINE)
+
+
+NAMES = {
+    "orders": "orders",
+    "Orders": "orders_2",
+    "select": "select",
+    "CamelCase": "camel_case",
+    "load_ledger": "load_ledger_2",
+    "2nd": "_2nd",
+    "☕": "x",
+    "a\"b'; drop table x; -- $1 {y} %s\n\\": "a_b_drop_table_x_1_y_sx",
+    "x" * 63: "x" * 63,
+}
+COLUMNS = {
+    "id": "id",
+    "Id": "id_2",
+    "a b": "a_b",
+    "a-b": "a_b_2",
+    "_key": "_key_2",
+    "_dlt_id": "_dlt_id_2",
+    "select": "select",
+    "☕": "x",
+    "a\"b' {y} %s\n\\": "a_b_y_sx",
+}
+
+
+def quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def test_names(erp, warehouse):
+    """Names that need quoting, and such as are the same in snake case or taken already: of tables, columns, schemas."""
+    columns = ", ".join(f"{quoted(name)} {'int primary key' if name == 'id' else 'text'}" for name in COLUMNS)
+    values = ", ".join(f"'v{number}'" for number in range(1, len(COLUMNS)))
+    create = f"create table {{0}} ({columns}); insert into {{0}} values (1, {values}), (2, {values}), (3, {values});"
+    change = 'update {0} set "a b" = \'x\', "Id" = null where id = 1; delete from {0} where id = 2;'
+    tables = {quoted(name): stream for name, stream in NAMES.items()}
+    tables |= {'"My Schema".orders': "my_schema__orders", "sales.orders": "sales__orders", "a.b": "a__b", "a__b": "a_b"}
+    erp.execute('create schema "My Schema"; create schema sales; create schema a')
+    erp.execute("".join(create.replace("{0}", table) for table in tables))
+    assert statuses(warehouse.run("erp")) == dict.fromkeys(tables.values(), (3, 3, 0, 0, 0))
+    erp.execute("".join(change.replace("{0}", table) for table in tables))
+    assert statuses(warehouse.run("erp")) == dict.fromkeys(tables.values(), (1, 1, 0, 0, 1))
+    names = ", ".join(f'"{name}"' for name in COLUMNS.values())
+    v = [f"v{number}" for number in range(1, len(COLUMNS))]
+    for stream in tables.values():
+        rows = warehouse.current(f'raw_erp."{stream}"', names)
+        assert rows == [(1, None, "x", *v[2:]), (3, *v)], stream
+
+
+@pytest.mark.xfail(strict=True, reason="names go by the catalog's order")
+def test_name_is_kept(erp, warehouse):
+    """A table that comes later and has the same name in snake case does not take it from the one that has it."""
+    erp.execute('create table orders (id int primary key, "total" int); insert into orders values (1, 5)')
+    warehouse.run("erp")
+    erp.execute('create table "Orders" (x int); insert into "Orders" values (7); alter table orders add "Total" int')
+    assert statuses(warehouse.run("erp")) == {"orders": (1, 1, 0, 0, 0), "orders_2": (1, 1, 0, 0, 0)}
+    assert warehouse.current("raw_erp.orders", "id, total, total_2") == [(1, 5, None)]
+
+
+@pytest.mark.xfail(strict=True, reason="they collide with dlt's own in raw")
+def test_tables_of_dlt(erp, warehouse):
+    """A database that dlt has loaded into has tables of the names that it uses here too."""
+    names = ("_dlt_loads", "_dlt_version", "_dlt_pipeline_state")
+    for name in names:
+        erp.execute(f"create table {name} (load_id text primary key, v int); insert into {name} values ('a', 1)")
+    for counted in ((1, 1, 0, 0, 0), (0, 0, 0, 0, 0)):
+        assert statuses(warehouse.run("erp")) == {f"{name}_2": counted for name in names}, warehouse.errors
+
+
+@pytest.mark.xfail(strict=True, reason="taken for our own columns")
+@pytest.mark.parametrize("name", ["_item", "_unfit", "_position"])
+def test_columns_named_like_ours(erp, warehouse, name):
+    erp.execute(f"create table t (id int primary key, {name} text); insert into t values (1, 'a')")
+    assert statuses(warehouse.run("erp")) == {"t": (1, 1, 0, 0, 0)}
+    assert "a" in warehouse.query("select * exclude (_observed_at) from raw_erp.t")[0]
+
+
+def test_views(erp, warehouse):
+    """They are read where they are named, as a whole; a declared key or cursor counts for them too."""
+    erp.execute("""
+        create table orders (id int primary key, v text, c timestamptz);
+        insert into orders values (1, 'a', '2026-03-01'), (2, 'b', '2026-03-02'), (3, 'c', '2026-03-03');
+        create view open_orders as select * from orders;
+        create view recent_orders as select * from orders;
+        create materialized view order_counts as select v, count(*) as n from orders group by v;
+        create view other as select 1 as n;
+    """)
+    assert set(warehouse.run("erp")) == {"orders"}
+    streams = {"open_orders": {"key": ["id"]}, "recent_orders": {"key": "id", "cursor": "c"}}
+    erp.configure(tables=["orders", "*_orders", "public.order_counts"], streams=streams)
+    assert set(statuses(warehouse.run("erp")).values()) == {(0, 0, 0, 0, 0), (3, 3, 0, 0, 0)}
+    erp.execute("""
+        update orders set v = 'x', c = '2026-03-05' where id = 1; delete from orders where id = 2;
+        refresh materialized view order_counts
+    """)
+    assert statuses(warehouse.run("erp")) == {
+        "orders": (1, 1, 0, 0, 1),
+        "open_orders": (2, 1, 1, 0, 1),
+        "recent_orders": (2, 1, 1, 0, 1),
+        "order_counts": (2, 1, 1, 0, 2),
+    }
+    for view in ("open_orders", "recent_orders"):
+        assert warehouse.current(f"raw_erp.{view}", "id, v") == [(1, "x"), (3, "c")]
+
+
+def test_declared(erp, warehouse):
+    """What the configuration says counts before what the catalog says; what it says wrongly fails one stream."""
+    erp.execute("""
+        create table pairs (a int, b text, v text);
+        insert into pairs values (1, 'x', 'a'), (1, 'y', 'b'), (2, null, 'c');
+        create table doubles (id int, v text); insert into doubles values (1, 'a'), (1, 'b'), (2, 'c');
+        create table always_in_full (id int primary key); insert into always_in_full values (1), (2), (3);
+        create table "Camel" ("orderId" int, "changedAt" timestamp); insert into "Camel" values (1, '2026-03-01');
+        create table no_key (id int); create table no_cursor (id int); create table incremental (id int);
+        create schema sales; create table sales.orders (id int primary key); insert into sales.orders values (1);
+        create schema hr; create table hr.salaries (id int primary key);
+    """)
+    erp.configure(
+        schemas=["public", "sales"],
+        tables=["pairs", "doubles", "*full", "Camel", "no_*", "incremental", "sales.*"],
+        streams={
+            "pairs": {"key": ["a", "b"]},
+            "doubles": {"key": "id"},
+            "always_in_full": {"mode": "full", "cursor": "id"},
+            "camel": {"key": "orderId", "cursor": "changed_at"},
+            "no_key": {"key": ["id", "number"]},
+            "no_cursor": {"cursor": "changed_at"},
+            "incremental": {"mode": "incremental"},
+            "nowhere": {"key": "id"},
+        },
+    )
+    ledger = warehouse.run("erp")
+    assert statuses(ledger) == {
+        "pairs": (3, 2, 0, 1, 0),
+        "doubles": "id is no key of doubles: 1 of its values have several rows. "
+        "Declare as many columns as tell the rows apart, or none",
+        "always_in_full": (3, 3, 0, 0, 0),
+        "camel": (1, 1, 0, 0, 0),
+        "no_key": "public.no_key has no column number, which the configuration declares for no_key",
+        "no_cursor": "public.no_cursor has no column changed_at, which the configuration declares for no_cursor",
+        "incremental": "public.incremental has no cursor, or no key: it can only be read in full",
+        "nowhere": ledger["nowhere"]["error"],
+        "sales__orders": (1, 1, 0, 0, 0),
+    }
+    assert ledger["nowhere"]["error"].startswith(f"there is no table nowhere in 127.0.0.1:{erp.server.port}/{erp.name}")
+    assert ledger["camel"]["cursor_to"] == datetime(2026, 3, 1, tzinfo=UTC)
+    assert warehouse.query("select _key from raw_erp.pairs order by 1") == [('["1","x"]',), ('["1","y"]',)]
+    assert warehouse.query("select reason from raw_erp.rejected_rows") == [("b: is missing",)]
+    erp.execute("delete from always_in_full where id = 1; insert into \"Camel\" values (2, '2026-03-05')")
+    ledger = warehouse.run("erp", streams=("always_in_full", "camel", "pairs"))
+    assert statuses(ledger) == {"always_in_full": (2, 0, 2, 0, 1), "camel": (2, 1, 1, 0, 0), "pairs": (3, 0, 2, 1, 0)}
+
+
+@pytest.mark.xfail(strict=True, reason="two resources of one name: the whole database fails")
+def test_dropped_table_with_a_declaration(erp, warehouse):
+    erp.execute("create table t (id int primary key); insert into t values (1); create table other (id int)")
+    erp.configure(streams={"t": {"mode": "full"}})
+    warehouse.run("erp")
+    erp.execute("drop table t")
+    assert statuses(warehouse.run("erp"))["other"] == (0, 0, 0, 0, 0)
+    assert "t" in statuses(warehouse.run("erp", accept_deletes=True))
+    assert warehouse.current("raw_erp.t", "id") == []
+
+
+@pytest.mark.xfail(strict=True, reason="tables of other schemas are taken for dropped")
+def test_fewer_schemas_or_tables(erp, warehouse):
+    """What is not to be read any more is left as it is: it is not gone."""
+    erp.execute("create table a (id int primary key); create schema sales; create table sales.b (id int primary key)")
+    erp.execute("insert into a values (1); insert into sales.b values (1)")
+    assert set(warehouse.run("erp")) == {"a", "sales__b"}
+    for options in ({"tables": ["a"]}, {"tables": ["*"], "schemas": ["public"]}):
+        erp.configure(**options)
+        assert statuses(warehouse.run("erp", accept_deletes=True)) == {"a": (0, 0, 0, 0, 0)}
+    assert warehouse.current("raw_erp.sales__b", "id") == [(1,)]
+
+
+@pytest.mark.xfail(strict=True, reason="nothing is said")
+@pytest.mark.parametrize("options", [{"tables": ["order*", "t"]}, {"schemas": ["public", "salse"]}], ids=str)
+def test_patterns_that_match_nothing(erp, run, options):
+    erp.execute("create table t (id int primary key)")
+    erp.configure(**options)
+    code, out, err = run("run", "erp")
+    assert code == 1 and re.search(r"order\*|salse", out + err)
+
+
+WRONGLY_SAID = pytest.mark.xfail(strict=True, reason="a traceback, a secret, or nothing")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("TABLE", "[]", "SOURCES__DATABASES__ERP__TABLE: a database has the options credentials, schemas, tables"),
+        ("TABLES", "[orders]", "sources.databases.erp.tables is no JSON"),
+        pytest.param("TABLES", '"orders"', "sources.databases.erp.tables", marks=WRONGLY_SAID),
+        pytest.param("SCHEMAS", '"sales"', "sources.databases.erp.schemas", marks=WRONGLY_SAID),
+        pytest.param("STREAMS", '["t"]', "sources.databases.erp.streams", marks=WRONGLY_SAID),
+        ("STREAMS", '{"t": "full"}', "sources.databases.erp.streams.t: there is key, cursor, and mode"),
+        ("STREAMS", '{"t": {"keys": ["id"]}}', "sources.databases.erp.streams.t: there is key, cursor, and mode"),
+        ("STREAMS", '{"t": {"mode": "fast"}}', "sources.databases.erp.streams.t: there is key, cursor, and mode"),
+        ("CREDENTIALS", "oracle://u:hunter2@db/erp", "credentials begins with oracle://; there is postgresql"),
+        pytest.param(
+            "CREDENTIALS", "host=db password=hunter2+more", "sources.databases.erp.credentials", marks=WRONGLY_SAID
+        ),
+        ("CREDENTIALS", "hunter2", "sources.databases.erp.credentials"),
+    ],
+)
+def test_wrong_configuration(run, monkeypatch, option, value, message):
+    """It is said before anything is tried, whichever system is to be run, and shows no secret."""
+    monkeypatch.setenv("SOURCES__DATABASES__ERP__CREDENTIALS", "postgresql://u:hunter2@127.0.0.1:1/erp")
+    monkeypatch.setenv(f"SOURCES__DATABASES__ERP__{option}", value)
+    code, out, err = run("run")
+    assert code == 2
+    assert err.startswith("ingestion: ") and message in err
+    assert "hunter2" not in out + err
+
+
+@pytest.mark.parametrize("name", ["SHOP", "PARTNER_FILES", "OPERATIONS", "ENRICHMENTS", "DATABASES", "MY__ERP", "2ND"])
+def test_names_that_a_database_cannot_have(run, monkeypatch, name):
+    monkeypatch.setenv(f"SOURCES__DATABASES__{name}__CREDENTIALS", "postgresql://u:hunter2@127.0.0.1:1/erp")
+    code, _, err = run("run")
+    assert code == 2 and err.startswith(f"ingestion: sources.databases.{name.lower()}: ")
+
+
+def test_two_databases(erp, run, warehouse, monkeypatch):
+    """One that can't be reached stops no other; neither password is shown or stored, right or wrong."""
+    erp.execute("create table t (id int primary key); insert into t values (1)")
+    erp.configure("crm", tables=["nothing", "t"])
+    wrong = "wr0ng pä55@/word:#1"
+    url = erp.url.replace(quote(PASSWORD, safe=""), quote(wrong, safe=""))
+    monkeypatch.setenv("SOURCES__DATABASES__BROKEN__CREDENTIALS", url)
+    code, *shown = run("run")
+    assert code == 1
+    for system in ("erp", "crm"):
+        assert re.search(rf"^{system}\.t +1 +1 +0 +0 +0 +ok", shown[0], re.MULTILINE)
+        assert warehouse.query(f"select id from raw_{system}.t") == [(1,)]
+    where = f"127.0.0.1:{erp.server.port}/{erp.name}"
+    assert f"failed: broken: not loaded, nothing is lost, run again: can't connect to {where}" in shown[0]
+    assert f'password authentication failed for user "{READER}"' in shown[0]
+    for arguments in (("list",), ("check",), ("status", "--json")):
+        shown += run(*arguments)[1:]
+    assert f"erp: The PostgreSQL database {where}." in "".join(shown)
+    monkeypatch.setenv("SOURCES__DATABASES__BROKEN__CREDENTIALS", erp.url)
+    assert run("run", "broken")[0] == 0
+    with duckdb.connect(str(warehouse.file)) as connection:
+        tables = connection.execute("select schema_name, table_name from duckdb_tables()").fetchall()
+        rows = [connection.execute(f'from {schema}."{table}"').fetchall() for schema, table in tables]
+    files = [path.read_bytes() for path in warehouse.folder.rglob("*") if path.is_file()]
+    everything = [text.encode() for text in (*shown, str(rows))] + files
+    for secret in (PASSWORD, quote(PASSWORD, safe=""), wrong, quote(wrong, safe="")):
+        assert not any(secret.encode() in text for text in everything)
+
+
+@pytest.mark.xfail(strict=True, reason="nothing is said")
+def test_since(erp, run, warehouse):
+    """By a declared time; what has none is left out, and where nothing has one, that is said."""
+    erp.execute("""
+        create table timed (id int primary key, c date); create table followed (id int primary key);
+        insert into timed values (1, '2026-03-01'), (2, '2026-03-02'), (3, '2026-03-03'), (4, null);
+    """)
+    code, _, err = run("run", "erp", "--since", "2026-03-02")
+    assert code == 2 and "none of these streams can be bounded by --since or --until" in err
+    erp.configure(streams={"timed": {"cursor": "c"}})
+    code, out, _ = run("run", "erp", "--since", "2026-03-02", "--until", "2026-03-03")
+    assert code == 0 and re.search(r"^erp\.timed +1 +1 +0 +0 +0 +ok", out, re.MULTILINE) and "followed" not in out
+    assert warehouse.query("select id from raw_erp.timed") == [(2,)]
+    assert statuses(warehouse.run("erp")) == {"timed": (4, 3, 1, 0, 0), "followed": (0, 0, 0, 0, 0)}
+
+
+def test_which_tables_the_scanner_reads(erp):
+    """Those where it loses nothing, in parallel; others are read by a query. Keys are what the catalog vouches for."""
+    erp.execute(OUR_TYPES)
+    erp.execute("""
+        create table plain (id int primary key, n numeric(9,2), at timestamptz); insert into plain values (1, 1, now());
+        create table unfit (id int primary key, n numeric(9,2)); insert into unfit values (1, 'NaN');
+        create table text_of (id int primary key, n numeric);
+        create table domains (id int primary key, n price);
+        create table "Twice" (id int unique); create table twice (id int not null unique, part int not null unique);
+        create table parts (id int, part int, primary key (part, id)) partition by list (id);
+        create table deferred (id int not null unique deferrable);
+        create table partial (id int not null); create unique index on partial (id) where id > 0;
+        create table by_expression (id int not null); create unique index on by_expression (abs(id));
+        create table including (id int, v text, primary key (id) include (v));
+    """)
+    tables = all_systems()["erp"].reader()
+    found = {t.name: (bool(tables.engine.scan(t, t.aliases())), t.key) for t in tables.catalog}
+    tables.close()
+    assert found == {
+        "plain": (True, ("id",)),
+        "unfit": (False, ("id",)),
+        "text_of": (False, ("id",)),
+        "domains": (False, ("id",)),
+        "Twice": (False, ()),
+        "twice": (False, ("id",)),
+        "parts": (False, ("part", "id")),
+        "deferred": (True, ()),
+        "partial": (True, ()),
+        "by_expression": (True, ()),
+        "including": (True, ("id",)),
+    }
