@@ -265,6 +265,7 @@ def test_sources_keep_the_tables_that_models_may_read(postgres_database, warehou
 
 
 def test_nothing_has_landed_or_is_configured(postgres_database, project, capsys, monkeypatch):
+    postgres_database.execute("create table t (id int primary key)")
     assert main(["scaffold", "erp"]) == 1
     told = capsys.readouterr().out
     assert "erp: failed: nothing of erp has landed in " in told
