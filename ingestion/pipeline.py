@@ -101,9 +101,14 @@ class Warehouse:
 
         Tables that the source no longer has are among them, as long as rows of theirs are current.
         """
+        asked = list(system.streams)  # before the lock: a database may take its time to answer
+        with self.load_lock:
+            return self._fit(system, asked)
+
+    def _fit(self, system: System, asked: list[Stream]) -> list[Stream]:
         dataset = raw_dataset(system.name)
         existing, connection, streams = self._columns(dataset), self.connection.cursor(), []
-        for stream in system.streams:
+        for stream in asked:
             if stream.name in existing:
                 stream, widened, dropped = evolution.adapt(stream, existing[stream.name])
                 for name, sql_type in widened:
@@ -116,8 +121,7 @@ class Warehouse:
                 stream = dataclasses.replace(stream, notes=notes)
             streams.append(stream)
         self._create_raw(system.name, _columns_of(streams))
-        with self.load_lock:
-            self._create_operations()
+        self._create_operations()
         for name in sorted(existing.keys() - system.streams.known - LEDGER_TABLES.keys()):
             if name.startswith("_dlt") or not self._has_current_rows(f"{dataset}.{name}"):
                 continue

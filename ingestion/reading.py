@@ -5,6 +5,7 @@ contract, leaves out rows that raw already has, marks what is gone, and ends wit
 load package as the rows themselves, so that the two cannot disagree.
 """
 
+import functools
 import json
 import logging
 import threading
@@ -30,29 +31,65 @@ log = logging.getLogger("ingestion")
 
 def resources(streams: Iterable[Stream], reader: Reader, run: Run | None) -> Iterator[Any]:
     """One dlt resource per stream; a stream that fails writes so into the ledger and stops no other."""
-    run, turn = run or Run(), threading.Lock()
+    run, streams = run or Run(), list(streams)
     run.cleanup.callback(reader.close)
+    destination = _Destination(len(streams))
+    run.cleanup.callback(destination.close)
     for stream in streams:
-        yield dlt.resource(_in_turn, name=stream.name)(stream, reader, run, turn)
+        yield dlt.resource(_in_turn, name=stream.name)(stream, reader, run, destination)
 
 
-def _in_turn(stream: Stream, reader: Reader, run: Run, turn: threading.Lock) -> Iterator[Any]:
+class _Destination:
+    """What the readings of a source share, one after the other: the DuckDB that holds (or, over files, shows) the
+    destination of the running pipeline. Closed when the last of them is done, or with the run."""
+
+    def __init__(self, readings: int) -> None:
+        self.turn = threading.Lock()
+        self.readings_to_come = readings
+
+    @functools.cached_property
+    def pipeline(self) -> dlt.Pipeline:
+        """The running pipeline."""
+        return dlt.current.pipeline()
+
+    @functools.cached_property
+    def client(self) -> Any:
+        """dlt's client, with an open connection of our own."""
+        client = self.pipeline.sql_client()
+        client.open_connection()
+        client.native_connection.execute("set timezone = 'UTC'")
+        return client
+
+    def done(self) -> None:
+        """One reading has ended."""
+        self.readings_to_come -= 1
+        if not self.readings_to_come:
+            self.close()
+
+    def close(self) -> None:
+        """Closes the connection, if it was opened."""
+        if "client" in self.__dict__:
+            self.__dict__.pop("client").close_connection()
+
+
+def _in_turn(stream: Stream, reader: Reader, run: Run, destination: _Destination) -> Iterator[Any]:
     """dlt asks resources for an item in turns, but a reader has one connection: it reads one stream at a time."""
-    while not turn.acquire(blocking=False):
+    while not destination.turn.acquire(blocking=False):
         yield None
     try:
-        yield from _read_stream(stream, reader, run)
+        yield from _read_stream(stream, reader, run, destination)
     finally:
-        turn.release()
+        destination.done()
+        destination.turn.release()
 
 
-def _read_stream(stream: Stream, reader: Reader, run: Run) -> Iterator[Any]:
+def _read_stream(stream: Stream, reader: Reader, run: Run, destination: _Destination) -> Iterator[Any]:
     state = dlt.current.resource_state()
     is_partial = bool(run.since or run.until)
     kept = {} if run.full else dict(state)
     since = run.since if is_partial else _time(kept.pop("reached", None))
     window = Window(since, run.until, is_partial, kept)
-    reading = _Reading(stream, run, window)
+    reading = _Reading(stream, run, window, destination)
     yield from reading.emit(reader)
     if reading.error is None and not is_partial:
         reached = {"reached": window.reached.isoformat()} if window.reached else {}
@@ -72,8 +109,11 @@ class _Reading:
     that it came across.
     """
 
-    def __init__(self, stream: Stream, run: Run, window: Window) -> None:
+    def __init__(self, stream: Stream, run: Run, window: Window, destination: _Destination) -> None:
         self.stream, self.run, self.window = stream, run, window
+        self.db = destination.client.native_connection
+        self.raw = destination.client.make_qualified_table_name(stream.name)
+        self.folder = Path(destination.pipeline.working_dir) / "staged"
         self.error: str | None = None
         self.unknown: set[str] = set()
         self.counts: Counter[str] = Counter()
@@ -88,25 +128,22 @@ class _Reading:
         """Yields the stream's rows and marks, its rejected rows, and at last its ledger row."""
         started_at, stream = datetime.now(UTC), self.stream
         yield conform(self.stream.columns, pa.table({}))  # so that the raw table exists
-        # A connection of our own to the DuckDB that holds (or, over files, shows) the destination.
-        with dlt.current.pipeline().sql_client() as client:
-            self.db, self.raw = client.native_connection, client.make_qualified_table_name(self.stream.name)
-            try:
-                self._look_at_raw()
-                if stream.is_dropped and not self.run.accept_deletes:
-                    raise SourceError(
-                        f"the source has no table {stream.source} any more; its rows stay as they were last read. "
-                        "If that is right, run again with --accept-deletes"
-                    )
-                self.window.is_complete |= stream.is_dropped
-                for page in () if stream.is_dropped else reader.read(self.stream, self.window):
-                    yield from self._sweep(page) if isinstance(page, KeySweep) else self._page(page)
-                if self.window.is_complete and isinstance(self.stream.kind, State):
-                    self._load_known()
-                    yield from self._mark_gone("known", "seen", self._observed(started_at))
-            except Exception as error:  # one stream's failure must not stop the others
-                self.error = explain(error)
-                log.debug("%s failed", self.stream.name, exc_info=True)
+        try:
+            self._look_at_raw()
+            if stream.is_dropped and not self.run.accept_deletes:
+                raise SourceError(
+                    f"the source has no table {stream.source} any more; its rows stay as they were last read. "
+                    "If that is right, run again with --accept-deletes"
+                )
+            self.window.is_complete |= stream.is_dropped
+            for page in () if stream.is_dropped else reader.read(self.stream, self.window):
+                yield from self._sweep(page) if isinstance(page, KeySweep) else self._page(page)
+            if self.window.is_complete and isinstance(self.stream.kind, State):
+                self._load_known()
+                yield from self._mark_gone("known", "seen", self._observed(started_at))
+        except Exception as error:  # one stream's failure must not stop the others
+            self.error = explain(error)
+            log.debug("%s failed", self.stream.name, exc_info=True)
         yield ledger_row(
             self.stream,
             self.run,
@@ -124,16 +161,17 @@ class _Reading:
 
     def _look_at_raw(self) -> None:
         """Finds out whether there is a raw table, and how far its observations go."""
-        self.db.execute("set timezone = 'UTC'")
         newest = "select max(_observed_at), count(*) > 0 from {}"
         try:
             (self.newest, self.has_rows), *_ = self.db.execute(newest.format(self.raw)).fetchall()
         except duckdb.CatalogException:  # before the first load of a pipeline that is not our command line's
             self.db.register("nothing", conform(self.stream.columns, pa.table({})))
             self.raw, self.newest, self.has_rows = "nothing", None, False
-        self.db.execute("create temp table known (_key varchar, _row_hash bigint, _cursor varchar, is_gone boolean)")
-        self.db.execute("create temp table added (_key varchar, _row_hash bigint, _cursor varchar)")
-        self.db.execute("create temp table seen (_key varchar)")
+        self.db.execute(
+            "create or replace temp table known (_key varchar, _row_hash bigint, _cursor varchar, is_gone boolean)"
+        )
+        self.db.execute("create or replace temp table added (_key varchar, _row_hash bigint, _cursor varchar)")
+        self.db.execute("create or replace temp table seen (_key varchar)")
 
     def _observed(self, moment: datetime) -> datetime:
         """`moment`, but after all that raw has: should our clock have been set back, the newest still counts."""
@@ -218,9 +256,8 @@ class _Reading:
             yield rejected_rows(self.stream, self.run, rejected, observed_at)
 
     def _file(self) -> Path:
-        folder = Path(dlt.current.pipeline().working_dir) / "staged"
-        folder.mkdir(exist_ok=True)
-        return folder / f"{self.stream.name}-{uuid.uuid4().hex}.parquet"
+        self.folder.mkdir(exist_ok=True)
+        return self.folder / f"{self.stream.name}-{uuid.uuid4().hex}.parquet"
 
     def _raw_columns(self, observed_at: datetime) -> str:
         """The select list that makes raw's columns of typed ones."""
@@ -347,7 +384,7 @@ class _Reading:
         self.db.execute(f"""
             create or replace temp table gone as
             select distinct _key, 'gone' as _mark from {known}
-            where not is_gone and _key not in (select _key from {held} where _key is not null)
+            where not is_gone and _key not in (select _key from {held})
         """)
         gone, ((alive,),) = (
             self.db.table("gone"),

@@ -4,6 +4,7 @@ A column's declared type binds nothing there: each value is read as text and has
 """
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from urllib.parse import unquote
 
@@ -54,7 +55,7 @@ class SQLite(Engine):
             where l.schema = 'main' and l.type in ('table', 'view') and m.name not like 'sqlite\\_%' escape '\\'
             order by m.name
         """):
-            table = found[name] = {"is_view": kind == "view", "columns": [], "key": {}, "problem": ""}
+            table = found[name] = {"is_view": kind == "view", "columns": [], "key": {}, "problem": "", "note": ""}
             try:
                 for column, declared, is_not_null, key in self.rows(f"""
                     select name as column_name, type as declared, "notnull" as is_not_null, pk as key_position
@@ -63,6 +64,8 @@ class SQLite(Engine):
                     table["columns"].append(self._column(name, column, declared or "", is_not_null == "1"))
                     if int(key):
                         table["key"][int(key)] = column
+                if self._has_null(name, table["key"].values()):
+                    table["key"], table["note"] = {}, "its primary key has NULLs, as SQLite allows: read without a key"
             except SourceError as error:  # a view whose tables are gone, for one
                 table["problem"] = str(error)
         # Names as the catalog has them: a foreign key may write them in other cases, and leave the parent's key out.
@@ -93,10 +96,15 @@ class SQLite(Engine):
                 tuple(column for _, column in sorted(table["key"].items())),
                 table["is_view"],
                 problem=table["problem"],
+                note=table["note"],
                 references=tuple(columns[0] for columns in references.get(name, {}).values() if len(columns) == 1),
             )
             for name, table in found.items()
         ]
+
+    def _has_null(self, table: str, columns: Iterable[str]) -> bool:
+        conditions = " or ".join(f"{self.quote(column)} is null" for column in columns)
+        return bool(conditions and self.rows(f"select 1 as one from {self.quote(table)} where {conditions} limit 1"))
 
     def _column(self, table: str, name: str, declared: str, is_not_null: bool) -> Column:
         """By SQLite's own rules of affinity, but for dates, booleans and decimals, which it has not."""
