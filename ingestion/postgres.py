@@ -145,7 +145,7 @@ class Postgres(Engine):
             with parts as (select {oid}::oid as relid union select relid::oid from pg_partition_tree({oid}::regclass))
             select current_setting('server_version_num')::int >= 150000 and current_setting('track_counts')::bool
                     and not pg_is_in_recovery() as is_reliable,
-                concat_ws(' ', pg_postmaster_start_time(), any_value(d.stats_reset),
+                concat_ws(' ', pg_postmaster_start_time(), max(d.stats_reset),
                     string_agg(pg_relation_filenode(relid)::text, ',' order by relid)) as epoch,
                 sum(n_tup_ins)::bigint as inserted, sum(n_tup_upd)::bigint as updated, sum(n_tup_del)::bigint as deleted
             from parts left join pg_stat_all_tables using (relid)
@@ -159,6 +159,10 @@ class Postgres(Engine):
         if cursor.type == "BIGINT":
             return f"coalesce({name}::bigint, 0)"
         return f"case when isfinite({name}) then (date_part('epoch', {name}) * 1000000)::bigint else 0 end"
+
+    def comparable(self, column: Column) -> str:
+        """What has no literal of its own, an array for one, by the text that it is read as."""
+        return (column.reads if column.type == "VARCHAR" else "{}").format(self.quote(column.name))
 
     def moment(self, cursor: Column, moment: datetime) -> str:
         """With its offset, so that it means the same in every session; a column without time zone ignores that."""

@@ -127,9 +127,10 @@ class _Reading:
     def emit(self, reader: Reader) -> Iterator[Any]:
         """Yields the stream's rows and marks, its rejected rows, and at last its ledger row."""
         started_at, stream = datetime.now(UTC), self.stream
-        yield conform(self.stream.columns, pa.table({}))  # so that the raw table exists
         try:
             self._look_at_raw()
+            if not self.has_rows:
+                yield conform(self.stream.columns, pa.table({}))  # so that dlt knows the raw table
             if stream.is_dropped and not self.run.accept_deletes:
                 raise SourceError(
                     f"the source has no table {stream.source} any more; its rows stay as they were last read. "
