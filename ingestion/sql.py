@@ -34,6 +34,8 @@ COMPARE_AFTER = timedelta(hours=24)
 COUNTED_ROWS = 1_000_000
 """Up to this many rows a table is counted at every run."""
 ATTEMPTS = 3
+STAGED = "format parquet, compression uncompressed, dictionary_size_limit 1000"
+"""Files that are read once, right away: what makes them smaller costs more than it saves."""
 MEMORY = "256MB"
 """Of DuckDB, while rows pass through it."""
 TRANSACTION = "xmin"
@@ -176,6 +178,10 @@ class Engine:
         """A literal to compare a time cursor with; columns without time zone are taken for UTC."""
         return literal(moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f"))
 
+    def comparable(self, column: Column) -> str:
+        """A key's column, to be compared with a literal of its value as it landed."""
+        return self.quote(column.name)
+
     def literal(self, text: str) -> str:
         """A text literal."""
         return literal(text)
@@ -250,7 +256,8 @@ class Engine:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 with self._errors():
-                    ((count,),) = self._snapshot().execute(f"copy ({sql}) to {literal(str(path))}").fetchall()
+                    to_file = f"copy ({sql}) to {literal(str(path))} ({STAGED})"
+                    ((count,),) = self._snapshot().execute(to_file).fetchall()
                     return count
             except SourceError as error:
                 if attempt == ATTEMPTS or not isinstance(error.__cause__, duckdb.IOException):
@@ -444,7 +451,7 @@ class Tables:
         """The rows with these keys (a table of the key columns as text)."""
         aliases = table.aliases(_sources(stream))
         columns = [aliases[f.source] for f in stream.contract.key]
-        names = ", ".join((c.reads if c.type == "VARCHAR" else "{}").format(self.engine.quote(c.name)) for c in columns)
+        names = ", ".join(map(self.engine.comparable, columns))
         writers = [{"BIGINT": str, "BLOB": self._blob}.get(c.type, self.engine.literal) for c in columns]
         for start in range(0, keys.num_rows, CHUNK_KEYS):
             chunk = keys.slice(start, CHUNK_KEYS).columns
