@@ -22,6 +22,9 @@ from ingestion.systems import System
 
 TARGETS = ("sandbox", "local")
 
+MEMORY = "1GB"
+"""Of the warehouse's DuckDB while it loads; more is put on disk."""
+
 Columns = list[tuple[str, str, str]]
 """Of a table: name, DuckDB type, description."""
 
@@ -55,7 +58,7 @@ class Warehouse:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             config = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
             self.connection = duckdb.connect(str(self.path), config=config)
-            self.connection.execute("set timezone = 'UTC'")
+            self.connection.execute(f"set timezone = 'UTC'; set memory_limit = '{MEMORY}'")
             self.systems = list(systems)
             for system in self.systems:
                 if not system.has_catalog:
@@ -79,6 +82,7 @@ class Warehouse:
         dataset = raw_dataset(system)
         existing = self._columns(dataset)
         connection = self.connection.cursor()
+        connection.begin()  # hundreds of statements
         connection.execute(f"create schema if not exists {dataset}")
         for table, columns in {**tables, **LEDGER_TABLES}.items():
             if table not in existing:
@@ -95,6 +99,7 @@ class Warehouse:
                 if table not in existing or name not in existing[table]:
                     text = description.replace("'", "''")
                     connection.execute(f"""comment on column {dataset}.{table}."{name}" is '{text}'""")
+        connection.commit()
 
     def prepare(self, system: System) -> list[Stream]:
         """Makes or changes a database's raw tables as its catalog now says; returns the streams that fit them.

@@ -33,7 +33,7 @@ def resources(streams: Iterable[Stream], reader: Reader, run: Run | None) -> Ite
     """One dlt resource per stream; a stream that fails writes so into the ledger and stops no other."""
     run, streams = run or Run(), list(streams)
     run.cleanup.callback(reader.close)
-    destination = _Destination(len(streams))
+    destination = _Destination(len(streams), reader)
     run.cleanup.callback(destination.close)
     for stream in streams:
         yield dlt.resource(_in_turn, name=stream.name)(stream, reader, run, destination)
@@ -43,8 +43,8 @@ class _Destination:
     """What the readings of a source share, one after the other: the DuckDB that holds (or, over files, shows) the
     destination of the running pipeline. Closed when the last of them is done, or with the run."""
 
-    def __init__(self, readings: int) -> None:
-        self.turn = threading.Lock()
+    def __init__(self, readings: int, reader: Reader) -> None:
+        self.turn, self.reader = threading.Lock(), reader
         self.readings_to_come = readings
 
     @functools.cached_property
@@ -65,6 +65,7 @@ class _Destination:
         self.readings_to_come -= 1
         if not self.readings_to_come:
             self.close()
+            self.reader.close()  # what it holds is not needed while dlt loads
 
     def close(self) -> None:
         """Closes the connection, if it was opened."""

@@ -206,9 +206,10 @@ class Engine:
         """A value as text."""
         return f"cast({value} as text)"
 
-    def number(self, cursor: Column) -> str:
-        """A cursor as an integer: microseconds since 1970, or itself; 0 where it is none."""
-        raise NotImplementedError
+    def number(self, cursor: Column) -> str | None:
+        """A cursor as an integer: microseconds since 1970, or itself; 0 where it is none. None if that can't be said
+        exactly."""
+        return None
 
     def hash_of(self, columns: list[Column]) -> tuple[str, str] | None:
         """(bucket, hash) of a key: the first 12 and the next 32 bits of the md5 of its columns as texts, separated by
@@ -442,10 +443,9 @@ class Tables:
             theirs, ours = engine.hash_of(columns), _of_texts(fields)
         else:
             return None
-        if theirs is None:
-            return None
         our_cursor = contracts.cursor_number(quote(stream.cursor), stream.cursor_field.type) if cursor else "0"
-        return Numbers(*theirs, engine.number(cursor) if cursor else "0", *ours, our_cursor)
+        their_cursor = engine.number(cursor) if cursor else "0"
+        return Numbers(*theirs, their_cursor, *ours, our_cursor) if theirs and their_cursor else None
 
     def _fetch(self, stream: Stream, table: Table, keys: pa.Table, observed_at: datetime) -> Iterator[Page]:
         """The rows with these keys (a table of the key columns as text)."""
