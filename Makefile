@@ -30,7 +30,7 @@ docs: setup  ## Generate the docs; `dbt docs serve` shows them
 	@dbt docs generate
 
 test: setup  ## Run the project's tests
-	@python -m pytest -n 2 --dist loadfile --ignore tests/chaos
+	@python -m pytest -n 2 --dist loadfile --ignore tests/chaos --ignore tests/samples
 
 lint: setup  ## Check format and style of Python and SQL
 	@ruff check . && ruff format --check . && sqlfmt --check -q models macros tests
@@ -47,6 +47,9 @@ bench-daily: setup  ## Measure how long the daily commands take
 chaos: setup  ## Kill ingest at random moments (KILLS=10 SEED=...); the marts must not change
 	@python -m pytest tests/chaos -n 0 -s
 
+samples: setup  ## Compare every table of SAMPLE_DATABASES (JSON: name -> URL) with what lands
+	@python -m pytest tests/samples -n 0 -s
+
 lock: setup  ## Renew requirements.lock from pyproject.toml
 	@uv pip compile -q --universal --all-extras --generate-hashes --no-header --no-annotate pyproject.toml -o requirements.lock
 
@@ -54,4 +57,4 @@ clean:  ## Remove the warehouse, the sandbox, and what dbt wrote
 	@test ! -x $(BIN)/python || $(BIN)/python -m sandbox reset
 	@rm -rf warehouse target logs
 
-.PHONY: help setup demo ingest build docs test lint format bench bench-daily chaos lock clean
+.PHONY: help setup demo ingest build docs test lint format bench bench-daily chaos samples lock clean
