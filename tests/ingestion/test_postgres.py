@@ -18,7 +18,8 @@ import pytest
 from conftest import PASSWORD, Warehouse, counts, current_query
 from databases.conftest import PostgresDatabase
 
-from ingestion import sql
+from ingestion import pipeline, sql
+from ingestion.stream import Run
 from ingestion.systems import all_systems
 from sandbox.shop import READER
 
@@ -291,7 +292,6 @@ def test_types_are_the_same_on_every_way(types, table):
     assert full == (first[1] + increment[1], 0, first[1] + increment[1], 0, 0)
 
 
-@pytest.mark.xfail(strict=True, reason="what the role or database has set changes how values are written")
 @pytest.mark.parametrize("table", ["scanned", "queried"])
 def test_types_in_other_words(types, table):
     """Nor is it where the settings of the session are not the usual ones."""
@@ -350,9 +350,13 @@ def tell(
 
 def _rows(table: str, columns: tuple[str, ...], source, raw) -> tuple[list[tuple], list[tuple]]:
     """The current rows of raw, and those of the source."""
-    declared = "select attname from pg_attribute where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped"
-    columns = [name for (name,) in source.execute(declared, [table]) if name in columns or not columns]
-    theirs = source.execute(f"select {', '.join(f'{name}::text' for name in columns)} from {table}") if columns else []
+    declared = """select attname, relkind from pg_attribute join pg_class on pg_class.oid = attrelid
+        where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped"""
+    kinds = {name: kind for name, kind in source.execute(declared, [table]) if name in columns or not columns}
+    columns, theirs = list(kinds), []
+    if columns:
+        texts, only = ", ".join(f"{name}::text" for name in columns), "only" if "r" in kinds.values() else ""
+        theirs = source.execute(f"select {texts} from {only} {table}").fetchall()
     as_text = ", ".join(f"cast({name} as varchar)" for name in columns) or "_key"
     ours = raw.execute(current_query(f"raw_erp.{table}", as_text)).fetchall()
     return sorted(ours, key=repr), sorted(theirs, key=repr)
@@ -376,17 +380,6 @@ def check(story: Story, told: Told) -> None:
 
 
 BUGS = {
-    "by_cursor_bytea": "keys are fetched by a literal that PostgreSQL does not have",
-    "by_cursor_array": "keys are fetched by a literal that PostgreSQL does not have",
-    "bigint_cursor": "bigint out of range",
-    "text_cursor": "Cannot mix values of type VARCHAR and INTEGER_LITERAL in COALESCE",
-    "numeric_divided": "the row hash knows no types: lost",
-    "column_renamed": "the row hash knows no names: lost",
-    "columns_swapped": "the row hash knows no names: lost",
-    "key_renamed": "the row hash knows no names: lost",
-    "column_without_a_type_of_ours": "evolution.adapt drops the stream's notes",
-    "key_from_text": "buckets of an integer over a key that raw has as text",
-    "key_added": "a gone key does not fit the new key's type",
     "became_a_view": "left out in silence",
 }
 
@@ -638,8 +631,8 @@ TRANSACTIONS = {
     ),
     "inherited": Story(
         [
-            (THREE + "create table {t}_child () inherits ({t}); insert into {t}_child values (4, 'd')", (4, 4, 0)),
-            ("insert into {t}_child values (5, 'e'); delete from only {t} where id = 1", (1, 1, 1)),
+            (THREE + "create table {t}_child () inherits ({t}); insert into {t}_child values (4, 'd')", (3, 3, 0)),
+            ("insert into {t}_child values (5, 'e'); delete from only {t} where id = 1", (0, 0, 1)),
         ]
     ),
     "unique_index": Story(
@@ -830,7 +823,7 @@ SCHEMA_CHANGES = {
             (THREE, (3, 3, 0)),
             (
                 "drop table {t}",
-                "table_dropped is no longer in the source; its rows stay as they were last read. If that",
+                "the source has no table table_dropped any more; its rows stay as they were last read. If",
             ),
             ("", (0, 0, 3)),
             ("", None),
@@ -873,7 +866,10 @@ SCHEMA_CHANGES = {
     "became_a_view": Story(
         [
             (THREE, (3, 3, 0)),
-            ("alter table {t} rename to {t}_table; create view {t} as select * from {t}_table", "became_a_view is"),
+            (
+                "alter table {t} rename to {t}_table; create view {t} as select * from {t}_table",
+                "the source has no table became_a_view any more",
+            ),
             ("", (0, 0, 3)),
             ("", None),
         ]
@@ -888,6 +884,8 @@ def told(postgres, tmp_path_factory):
         pytest.MonkeyPatch.context() as monkeypatch,
         configured(postgres, "stories", tmp_path_factory.mktemp("stories"), monkeypatch) as (database, warehouse),
     ):
+        # As if all tables were large, which the database's own counters spare from being counted.
+        monkeypatch.setattr(sql, "COUNTED_ROWS", 0)
         database.execute(OUR_TYPES)
         told = tell(database, warehouse, STORIES, [{}, {}, {"accept_deletes": True}, {}])
         again = warehouse.run("erp", full=True)
@@ -1051,6 +1049,23 @@ def test_all_tables_in_one_snapshot(erp, warehouse):
         assert warehouse.current(f"raw_erp.{table}", "id") == [(1,), (2,)]
 
 
+@pytest.mark.xfail(strict=True, reason="the counters are read after the snapshot was taken")
+def test_change_between_snapshot_and_counters(erp, warehouse, monkeypatch):
+    """What the counters of a large table know already, but not its snapshot, is found by the next run."""
+    monkeypatch.setattr(sql, "COUNTED_ROWS", 0)
+    erp.execute("create table t (id int primary key); insert into t values (1), (2), (3), (4)")
+    warehouse.run("erp")
+
+    def streams(found):
+        erp.execute("delete from t where id = 1")
+        return list(found)
+
+    system = all_systems()["erp"]
+    with pipeline.opened([system]) as opened:
+        assert pipeline.run(opened, [system], lambda _: Run(), streams) == {}
+    assert statuses(warehouse.run("erp")) == {"t": (0, 0, 0, 0, 1)}
+
+
 def test_what_may_not_be_read_fails_alone(erp, run):
     erp.execute(f"""
         create table open (id int primary key); insert into open values (1), (2);
@@ -1107,7 +1122,7 @@ COLUMNS = {
     "a b": "a_b",
     "a-b": "a_b_2",
     "_key": "_key_2",
-    "_dlt_id": "_dlt_id_2",
+    "_dlt_id": "dlt_id",
     "select": "select",
     "☕": "x",
     "a\"b' {y} %s\n\\": "a_b_y_sx",
@@ -1138,7 +1153,6 @@ def test_names(erp, warehouse):
         assert rows == [(1, None, "x", *v[2:]), (3, *v)], stream
 
 
-@pytest.mark.xfail(strict=True, reason="names go by the catalog's order")
 def test_name_is_kept(erp, warehouse):
     """A table that comes later and has the same name in snake case does not take it from the one that has it."""
     erp.execute('create table orders (id int primary key, "total" int); insert into orders values (1, 5)')
@@ -1148,17 +1162,15 @@ def test_name_is_kept(erp, warehouse):
     assert warehouse.current("raw_erp.orders", "id, total, total_2") == [(1, 5, None)]
 
 
-@pytest.mark.xfail(strict=True, reason="they collide with dlt's own in raw")
 def test_tables_of_dlt(erp, warehouse):
     """A database that dlt has loaded into has tables of the names that it uses here too."""
     names = ("_dlt_loads", "_dlt_version", "_dlt_pipeline_state")
     for name in names:
         erp.execute(f"create table {name} (load_id text primary key, v int); insert into {name} values ('a', 1)")
     for counted in ((1, 1, 0, 0, 0), (0, 0, 0, 0, 0)):
-        assert statuses(warehouse.run("erp")) == {f"{name}_2": counted for name in names}, warehouse.errors
+        assert statuses(warehouse.run("erp")) == {name[1:]: counted for name in names}, warehouse.errors
 
 
-@pytest.mark.xfail(strict=True, reason="taken for our own columns")
 @pytest.mark.parametrize("name", ["_item", "_unfit", "_position"])
 def test_columns_named_like_ours(erp, warehouse, name):
     erp.execute(f"create table t (id int primary key, {name} text); insert into t values (1, 'a')")
@@ -1242,7 +1254,6 @@ def test_declared(erp, warehouse):
     assert statuses(ledger) == {"always_in_full": (2, 0, 2, 0, 1), "camel": (2, 1, 1, 0, 0), "pairs": (3, 0, 2, 1, 0)}
 
 
-@pytest.mark.xfail(strict=True, reason="two resources of one name: the whole database fails")
 def test_dropped_table_with_a_declaration(erp, warehouse):
     erp.execute("create table t (id int primary key); insert into t values (1); create table other (id int)")
     erp.configure(streams={"t": {"mode": "full"}})
