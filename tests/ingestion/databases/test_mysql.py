@@ -204,6 +204,7 @@ KEYS = {
     ),
     "several_with_date": ("id date, part int", [f"'2026-03-0{n}', {n}" for n in range(1, 9)]),
     "datetime": ("id datetime(6)", [f"'2026-03-01 00:00:00.00000{n}'" for n in range(1, 9)]),
+    "decimal": ("id decimal(38,0)", [f"{DIGITS[:37]}{n}" for n in range(1, 9)]),
     "wide_decimal": ("id decimal(65,0)", [f"{DIGITS[:-1]}{n}" for n in range(1, 9)]),
     "binary": ("id varbinary(9)", ["x'00'", "x'ff'", "x'5c'", "x'27'", "x'41'", "x'c3a4'", "x'0a'", "x'22'"]),
 }
@@ -214,7 +215,6 @@ def keyed(name: str) -> Story:
     definition, keys = KEYS[name]
     names = ", ".join(part.split()[0] for part in definition.split(", ")) if name != "enum" else "id"
     k = dict(enumerate(keys, start=1))
-    read = 7 if name == "cased" else 5  # more than it has to, since keys are compared without case
     first = ", ".join(f"({key}, 'v{n}', '2026-03-0{n}')" for n, key in list(k.items())[:6])
     return Story(
         [
@@ -223,7 +223,7 @@ def keyed(name: str) -> Story:
             (f"""insert into {{t}} values ({k[7]}, 'v7', '2026-03-01');
                 update {{t}} set v = 'new', c = '2026-01-01' where ({names}) = ({k[2]});
                 delete from {{t}} where ({names}) in (({k[3]}), ({k[4]}), ({k[5]}));
-                insert into {{t}} values ({k[8]}, 'v4', '2026-03-04'), ({k[5]}, 'new', '2026-02-01')""", (read, 4, 2)),
+                insert into {{t}} values ({k[8]}, 'v4', '2026-03-04'), ({k[5]}, 'new', '2026-02-01')""", (5, 4, 2)),
         ],
         {"cursor": "c"},
     )  # fmt: skip
@@ -306,7 +306,11 @@ def told(mariadb, tmp_path_factory):
         yield told
 
 
-@pytest.mark.parametrize("name", STORIES)
+LOST = pytest.mark.xfail(strict=True, reason="keys are fetched by texts, which MySQL compares with decimals as doubles")
+FAILS = ("key_decimal", "key_wide_decimal")
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[LOST] * (name in FAILS)) for name in STORIES])
 def test_story(told, name):
     """Each run counted what the story says, and raw was the source's table after it."""
     for number, ((_, expected), (ledger, rows)) in enumerate(zip(STORIES[name].chapters, told, strict=False), start=1):
