@@ -192,7 +192,6 @@ def test_retyped_columns(shop, customers, warehouse):
     assert warehouse.query("select distinct reason from raw_shop.rejected_rows") == [("created_at: '5' is not a time",)]
 
 
-@pytest.mark.xfail(strict=True, reason="ValueError: Invalid isoformat string: '7'")
 def test_cursor_retyped_to_a_number(shop, customers):
     """A contract's time that has become a number rejects the rows."""
     shop.customer(1)
