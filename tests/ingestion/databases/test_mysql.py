@@ -306,11 +306,7 @@ def told(mariadb, tmp_path_factory):
         yield told
 
 
-LOST = pytest.mark.xfail(strict=True, reason="keys are fetched by texts, which MySQL compares with decimals as doubles")
-FAILS = ("key_decimal", "key_wide_decimal")
-
-
-@pytest.mark.parametrize("name", [pytest.param(name, marks=[LOST] * (name in FAILS)) for name in STORIES])
+@pytest.mark.parametrize("name", STORIES)
 def test_story(told, name):
     """Each run counted what the story says, and raw was the source's table after it."""
     for number, ((_, expected), (ledger, rows)) in enumerate(zip(STORIES[name].chapters, told, strict=False), start=1):
