@@ -52,6 +52,9 @@ def _listed(system: System) -> Sequence[Stream]:
     except SourceError as error:  # of a database, which has to answer for that
         print(f"  {explain(error)}")
         return []
+    finally:
+        if system.has_catalog and system.given:
+            system.connect().close()
 
 
 def check_command(parsed: argparse.Namespace) -> int:

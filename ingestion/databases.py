@@ -96,20 +96,27 @@ def _system(name: str, options: dict[str, Any]) -> System:
     if not credentials:
         return declaration  # of which somebody else has the credentials
     keep_secret([credentials])
-    scheme = credentials.partition("://")[0].partition("+")[0]
-    if scheme not in ENGINES:
-        raise ConfigurationError(
-            f"sources.databases.{name}.credentials begins with {scheme}://; there is {', '.join(ENGINES)}"
-        )
-    for stream, declared in (options["streams"] or {}).items():
+    scheme = re.match(r"([a-z]+)(\+\w+)?://", credentials)
+    if scheme is None or scheme[1] not in ENGINES:
+        found = f"begins with {scheme[1]}://" if scheme else "is no URL"
+        raise ConfigurationError(f"sources.databases.{name}.credentials {found}; there is {', '.join(ENGINES)}")
+    for option in ("schemas", "tables"):
+        if isinstance(options[option], str):
+            options[option] = [options[option]]
+        if not all(isinstance(each, str) for each in options[option] or []):
+            raise ConfigurationError(f"sources.databases.{name}.{option} is a list of texts: {options[option]!r}")
+    declarations = options["streams"] or {}
+    if not isinstance(declarations, dict) or not all(isinstance(each, dict) for each in declarations.values()):
+        raise ConfigurationError(f"sources.databases.{name}.streams is a table of tables: {declarations!r}")
+    for stream, declared in declarations.items():
         unknown = [option for option in declared if option not in STREAM_OPTIONS]
         if unknown or declared.get("mode", "incremental") not in ("full", "incremental"):
             raise ConfigurationError(
                 f"sources.databases.{name}.streams.{stream}: there is key, cursor, and mode = full or incremental"
             )
-    engine = ENGINES[scheme](credentials)
-    tables = Tables(engine, options["schemas"])
-    streams = Catalog(lambda: _streams(tables, options["tables"], options["streams"] or {}))
+    engine = ENGINES[scheme[1]](credentials)
+    tables = Tables(engine, options["schemas"] if engine.must_name_schemas else None)
+    streams = Catalog(lambda: _streams(tables, options["schemas"], options["tables"], declarations))
 
     @dlt.source(name=name)
     def source(run: Run | None = None, streams: Sequence[Stream] = streams):
@@ -150,8 +157,10 @@ class Catalog(Sequence[Stream]):
         return len(self._answer[0])
 
 
-def _streams(tables: Tables, patterns: list[str] | None, declared: dict[str, dict]) -> tuple[list[Stream], set[str]]:
-    taken, known = set(LEDGER_TABLES), set()
+def _streams(
+    tables: Tables, schemas: list[str] | None, patterns: list[str] | None, declared: dict[str, dict]
+) -> tuple[list[Stream], set[str]]:
+    taken, known, matched = set(LEDGER_TABLES), set(), set()
     streams = []
     if not tables.catalog:
         raise SourceError(
@@ -169,12 +178,16 @@ def _streams(tables: Tables, patterns: list[str] | None, declared: dict[str, dic
             tables.catalog[position] = dataclasses.replace(table, problem=problem)
         full_name = f"{table.schema}.{table.name}"
         named = [p for p in patterns or [] if fnmatch.fnmatchcase(table.name, p) or fnmatch.fnmatchcase(full_name, p)]
-        if is_read := named or (patterns is None and not table.is_view):
+        matched |= {table.schema, *named}
+        is_chosen = schemas is None or table.schema in schemas
+        if is_read := is_chosen and (named or (patterns is None and not table.is_view)):
             streams.append(stream)
         if is_read or not table.is_view:
             known.add(name)
-    for name in declared.keys() - (taken - set(LEDGER_TABLES)):  # fails alone, for a table that is not there
-        streams.append(Stream(name, Contract("", ()), State(), source=name))
+    absent = {name: name for name in declared.keys() - (taken - set(LEDGER_TABLES))}
+    absent |= {_free(_snake_case(p), taken): p for p in [*(schemas or []), *(patterns or [])] if p not in matched}
+    for name, source in absent.items():  # each fails alone, for what is not there
+        streams.append(Stream(name, Contract("", ()), State(), source=source))
     return sorted(streams, key=lambda stream: stream.name), known
 
 
@@ -193,6 +206,8 @@ def _stream(engine: Engine, table: Table, source: str, name: str, declared: dict
         key, cursor = [], None
     key_aliases = [by_column[column] for column in key]
     cursor = names[by_column[cursor]] if cursor else None
+    if cursor and not key:
+        problem = f"{table.schema}.{table.name} has no key, without which its rows can't be followed: declare one too"
     if mode == "full" or not key:
         cursor = None
     elif cursor is None and table.cursor:

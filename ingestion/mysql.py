@@ -43,6 +43,7 @@ class MySQL(Engine):
 
     name = "mysql"
     title = "MySQL"
+    must_name_schemas = True
     settings = """
         set mysql_session_time_zone = '+00:00'; set mysql_query_timeout_enabled = false;
         set mysql_sql_buffer_result = false
@@ -72,6 +73,10 @@ class MySQL(Engine):
     def quote(self, name: str) -> str:
         """In backticks."""
         return f"`{name.replace('`', '``')}`"
+
+    def key_literal(self, column: Column, text: str) -> str:
+        """See `Engine.key_literal`; decimals that are too wide for ours are numbers there too."""
+        return text if column.declared.startswith("decimal") else super().key_literal(column, text)
 
     def literal(self, text: str) -> str:
         """With its backslashes doubled."""

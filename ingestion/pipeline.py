@@ -125,7 +125,7 @@ class Warehouse:
                 notes = (*stream.notes, *(f.note for f in stream.contract.fields if f.note))
                 stream = dataclasses.replace(stream, notes=notes)
             streams.append(stream)
-        self._create_raw(system.name, _columns_of(streams))
+        self._create_raw(system.name, _columns_of(stream for stream in streams if stream.contract.fields))
         self._create_operations()
         for name in sorted(existing.keys() - system.streams.known - LEDGER_TABLES.keys()):
             if name.startswith("_dlt") or not self._has_current_rows(f"{dataset}.{name}"):
@@ -256,7 +256,10 @@ def run(
         try:
             with run.cleanup:
                 if system.has_catalog:
+                    run.cleanup.callback(system.connect().close)
                     streams = streams_for(warehouse.prepare(system))
+                    if not streams and (run.since or run.until):
+                        return "none of its streams can be bounded by --since or --until; see: list"
                     warehouse.load(system.name, lambda: system.source(run=run, streams=streams))
                 else:
                     names = [stream.name for stream in streams_for(system.streams)]

@@ -84,7 +84,7 @@ class Postgres(Engine):
         chosen = f"in ({', '.join(map(literal, schemas))})" if schemas else r"!~ '^(pg_|information_schema$)'"
         tables: dict[str, dict] = {}
         for row in self.rows(_COLUMNS.format(schemas=chosen)):
-            (identity, schema, name, kind, is_parent, comment, may_read, role, is_filtered, *column) = row
+            (identity, schema, name, kind, is_parent, comment, may_use, may_read, role, is_filtered, *column) = row
             table = tables.setdefault(
                 identity,
                 {
@@ -100,7 +100,11 @@ class Postgres(Engine):
                 },
             )
             full_name = f'"{schema}"."{name}"'
-            if not may_read:
+            if not may_use:
+                table["problem"] = (
+                    f'role {role} may not use schema "{schema}": grant usage on schema "{schema}" to {role}'
+                )
+            elif not may_read:
                 table["problem"] = f"role {role} may not read {full_name}: grant select on {full_name} to {role}"
             if is_filtered:
                 table["note"] = f"row-level security decides which rows role {role} sees"
@@ -135,23 +139,16 @@ class Postgres(Engine):
         sensible = "" if cursor.type == "BIGINT" else f"where {name} between '0001-01-02' and '9999-12-30'"
         return self.rows(f"select max({name})::text as newest from {self.table(table)} {sensible}")[0][0]
 
+    def before_snapshot(self, db: duckdb.DuckDBPyConnection) -> None:
+        """Reads the counters of all tables: a change between them and the snapshot then counts as one to come."""
+        self._counters = {oid: counters for oid, *counters in db.execute(f"from {self.query(_COUNTERS)}").fetchall()}
+
     def counters(self, table: Table) -> list[Any] | None:
         """From version 15 on, whose statistics are sure to arrive, within ten seconds; a standby has none of its own.
 
         The epoch is what empties the counters (a start after a crash, a reset) or bypasses them (TRUNCATE).
         """
-        oid = int(table.identity.partition("/")[2])
-        ((reliable, *counters),) = self.rows(f"""
-            with parts as (select {oid}::oid as relid union select relid::oid from pg_partition_tree({oid}::regclass))
-            select current_setting('server_version_num')::int >= 150000 and current_setting('track_counts')::bool
-                    and not pg_is_in_recovery() as is_reliable,
-                concat_ws(' ', pg_postmaster_start_time(), max(d.stats_reset),
-                    string_agg(pg_relation_filenode(relid)::text, ',' order by relid)) as epoch,
-                sum(n_tup_ins)::bigint as inserted, sum(n_tup_upd)::bigint as updated, sum(n_tup_del)::bigint as deleted
-            from parts left join pg_stat_all_tables using (relid)
-            left join pg_stat_database as d on d.datname = current_database()
-        """)
-        return counters if reliable and None not in counters else None
+        return self._counters.get(int(table.identity.partition("/")[2]))
 
     def number(self, cursor: Column) -> str:
         """See `Engine.number`."""
@@ -163,6 +160,10 @@ class Postgres(Engine):
     def comparable(self, column: Column) -> str:
         """What has no literal of its own, an array for one, by the text that it is read as."""
         return (column.reads if column.type == "VARCHAR" else "{}").format(self.quote(column.name))
+
+    def key_literal(self, column: Column, text: str) -> str:
+        """As text, which PostgreSQL takes for whatever the column is."""
+        return super().key_literal(column, text) if column.type == "BLOB" else self.literal(text)
 
     def moment(self, cursor: Column, moment: datetime) -> str:
         """With its offset, so that it means the same in every session; a column without time zone ignores that."""
@@ -250,6 +251,19 @@ def _column(name, declared, kind, category, base, base_arguments, is_built_in, i
     return Column(**common, type="VARCHAR", reads="to_json({})::text" if kind == "c" else "{}::text", note=note)
 
 
+# Of partitions as of the table that they are of.
+_COUNTERS = """
+    select coalesce(pg_partition_root(c.oid)::oid, c.oid)::bigint as oid,
+        concat_ws(' ', pg_postmaster_start_time(), max(d.stats_reset),
+            string_agg(pg_relation_filenode(c.oid)::text, ',' order by c.oid)) as epoch,
+        sum(s.n_tup_ins)::bigint as inserted, sum(s.n_tup_upd)::bigint as updated, sum(s.n_tup_del)::bigint as deleted
+    from pg_class c join pg_stat_user_tables s on s.relid = c.oid
+    left join pg_stat_database d on d.datname = current_database()
+    where current_setting('server_version_num')::int >= 150000 and current_setting('track_counts')::bool
+        and not pg_is_in_recovery()
+    group by 1
+"""
+
 _IDENTITY = "(select system_identifier from pg_control_system()) || '/' || "
 
 _COLUMNS = (
@@ -258,6 +272,7 @@ _COLUMNS = (
     + _IDENTITY
     + r"""c.oid as identity, n.nspname, c.relname, c.relkind::text as relkind, c.relhassubclass,
         obj_description(c.oid, 'pg_class') as table_comment,
+        has_schema_privilege(n.oid, 'usage') as may_use,
         has_table_privilege(c.oid, 'select') as may_read, current_user::text as role,
         case when c.relkind in ('r', 'p') then row_security_active(c.oid) else false end as is_filtered,
         a.attname, format_type(a.atttypid, a.atttypmod) as declared, t.typtype::text as typtype,

@@ -130,7 +130,7 @@ class _Reading:
         started_at, stream = datetime.now(UTC), self.stream
         try:
             self._look_at_raw()
-            if not self.has_rows:
+            if not self.has_rows and self.stream.contract.fields:
                 yield conform(self.stream.columns, pa.table({}))  # so that dlt knows the raw table
             if stream.is_dropped and not self.run.accept_deletes:
                 raise SourceError(

@@ -126,10 +126,9 @@ class Numbers:
         """An aggregate."""
         return f"sum({self.their_hash}) + sum({self.their_cursor})"
 
-    @property
-    def our_checksum(self) -> str:
-        """An aggregate."""
-        return f"sum({self.our_hash}) + sum({self.our_cursor})"
+    def in_bucket(self, key_hash: str, cursor: str) -> str:
+        """An aggregate in which a key and its cursor do not just add up, so that no two wrong ones cancel out."""
+        return f"sum({key_hash}) + sum(({key_hash} % 65536) * ({cursor} % 65537))"
 
 
 class Engine:
@@ -140,6 +139,8 @@ class Engine:
     title: ClassVar[str]
     default_schema: str
     """Its tables go by their names alone."""
+    must_name_schemas: ClassVar[bool] = False
+    """Its catalog is that of named schemas, or of the default one; not of all there are."""
     is_lenient: ClassVar[bool] = True
     """Values that do not fit their column land as null (and in `_unknown_fields`), or reject their row."""
     settings: ClassVar[str] = ""
@@ -169,6 +170,9 @@ class Engine:
         """The greatest cursor that is a time between the years 1 and 9999, or an integer, in the snapshot."""
         raise NotImplementedError
 
+    def before_snapshot(self, db: duckdb.DuckDBPyConnection) -> None:
+        """What has to be known of a time before the snapshot."""
+
     def counters(self, table: Table) -> list[Any] | None:
         """[epoch, rows inserted, updated, deleted] as the database itself counts them, if it does so reliably. The
         epoch changes when it starts to count anew."""
@@ -181,6 +185,16 @@ class Engine:
     def comparable(self, column: Column) -> str:
         """A key's column, to be compared with a literal of its value as it landed."""
         return self.quote(column.name)
+
+    def key_literal(self, column: Column, text: str) -> str:
+        """A literal of a key's value, which DuckDB writes as `text`, to compare `comparable` with: numbers as such,
+        since an engine may compare them with texts as floats."""
+        if column.type == "BIGINT" or column.type.startswith("DECIMAL"):
+            return text
+        if column.type == "BLOB":
+            escaped = re.sub(r"\\x([0-9A-F]{2})", lambda match: chr(int(match[1], 16)), text)
+            return self.blob(escaped.encode("latin-1"))
+        return self.literal(text)
 
     def literal(self, text: str) -> str:
         """A text literal."""
@@ -287,6 +301,7 @@ class Engine:
             db.execute(f"load '{_extension(self.name)}'; {self.settings}")
             try:
                 self.attach(db)
+                self.before_snapshot(db)
                 db.execute("begin")
                 if self.session:
                     db.execute(f"call {self.name}_execute('source', {literal(self.session)})")
@@ -411,11 +426,11 @@ class Tables:
         def count() -> Buckets:
             counts = self.engine.rows(
                 f"select {numbers.their_bucket} as bucket, count(*) as row_count, "
-                f"{self.engine.text(numbers.their_checksum)} as checksum "
+                f"{self.engine.text(numbers.in_bucket(numbers.their_hash, numbers.their_cursor))} as checksum "
                 f"from {self.engine.table(table)} group by {numbers.their_bucket}"
             )
             rows = [(int(number), int(count), str(checksum)) for number, count, checksum in counts]
-            return Buckets(numbers.our_bucket, numbers.our_checksum, rows)
+            return Buckets(numbers.our_bucket, numbers.in_bucket(numbers.our_hash, numbers.our_cursor), rows)
 
         def keys(buckets: list[int] | None) -> Query:
             where = f"{numbers.their_bucket} in ({', '.join(map(str, buckets))})" if buckets else None
@@ -452,17 +467,12 @@ class Tables:
         aliases = table.aliases(_sources(stream))
         columns = [aliases[f.source] for f in stream.contract.key]
         names = ", ".join(map(self.engine.comparable, columns))
-        writers = [{"BIGINT": str, "BLOB": self._blob}.get(c.type, self.engine.literal) for c in columns]
+        writers = [functools.partial(self.engine.key_literal, column) for column in columns]
         for start in range(0, keys.num_rows, CHUNK_KEYS):
             chunk = keys.slice(start, CHUNK_KEYS).columns
             written = zip(*(map(write, c.to_pylist()) for write, c in zip(writers, chunk, strict=True)), strict=True)
             values = ", ".join(f"({', '.join(row)})" for row in written)
             yield Page(self._query(stream, table, f"({names}) in ({values})"), observed_at)
-
-    def _blob(self, text: str) -> str:
-        """A literal of the bytes that DuckDB writes as this text."""
-        escaped = re.sub(r"\\x([0-9A-F]{2})", lambda match: chr(int(match[1], 16)), text)
-        return self.engine.blob(escaped.encode("latin-1"))
 
     def check(self, stream: Stream) -> str:
         """How many rows the table has; raises SourceError if it is missing or may not be read."""

@@ -14,7 +14,8 @@ from ingestion.errors import SourceError
 from ingestion.sql import Column, Engine, Table, literal
 
 # A real with as many digits as it takes to tell it apart; a blob as an SQL literal, which no other type looks like.
-_REAL = "iif(cast(printf('%!.15g', {0}) as real) = {0}, printf('%!.15g', {0}), printf('%!.20g', {0}))"
+_IS_SHORT = "cast(printf('%!.15g', {0}) as real) = {0} and abs({0}) between 1e-15 and 1e15"
+_REAL = f"iif({_IS_SHORT}, printf('%!.15g', {{0}}), printf('%!.20g', {{0}}))"
 _AS_TEXT = f"case typeof({{0}}) when 'blob' then quote({{0}}) when 'real' then {_REAL} else cast({{0}} as text) end"
 # An integer that no float holds exactly is made one that does not fit.
 _TOO_LONG = "typeof({0}) = 'integer' and {0} not between -9007199254740992 and 9007199254740992"
