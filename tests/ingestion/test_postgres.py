@@ -853,14 +853,15 @@ SCHEMA_CHANGES = {
             ),
         ]
     ),
-    "table_renamed_and_replaced": Story(
+    "table_replaced_by_an_older_one": Story(
         [
-            (THREE, (3, 3, 0)),
             (
-                """alter table {t} rename to {t}_old; create table {t} (id int primary key, v text);
-                insert into {t} values (1, 'a'), (2, 'b'), (4, 'd')""",
-                (3, 1, 1),
+                THREE
+                + """create table {t}_new (id int primary key, v text);
+                insert into {t}_new values (1, 'a'), (2, 'x'), (4, 'd')""",
+                (3, 3, 0),
             ),
+            ("alter table {t} rename to {t}_old; alter table {t}_new rename to {t}", (3, 2, 1)),
         ]
     ),
     "became_a_view": Story(
@@ -930,20 +931,21 @@ def test_transaction_that_is_open_for_two_runs(erp, warehouse, may_see_others):
     if may_see_others:
         erp.execute(f"grant pg_read_all_stats to {READER}")
     erp.execute("""
-        create table followed (id int primary key); insert into followed values (1);
+        create table followed (id int primary key, v text); insert into followed values (1, 'a'), (3, 'c');
         create table timed (id int primary key, c timestamptz); insert into timed values (1, now() - interval '1 day');
     """)
     erp.configure(streams={"timed": {"cursor": "c"}})
     with erp.server.connect(erp.name) as open_transaction:
+        open_transaction.execute("update followed set v = 'x' where id = 1")  # in its first, which is the bound
         open_transaction.execute("insert into followed values (10)")
         open_transaction.execute("insert into timed values (10, now() + interval '30 minutes')")
         with open_transaction.transaction():
             open_transaction.execute("insert into followed values (11)")
-        assert statuses(warehouse.run("erp")) == {"followed": (1, 1, 0, 0, 0), "timed": (1, 1, 0, 0, 0)}
+        assert statuses(warehouse.run("erp")) == {"followed": (2, 2, 0, 0, 0), "timed": (1, 1, 0, 0, 0)}
         erp.execute("insert into followed values (2); insert into timed values (2, now() + interval '1 hour')")
         assert statuses(warehouse.run("erp")) == {"followed": (1, 1, 0, 0, 0), "timed": (2, 1, 1, 0, 0)}
     ledger = warehouse.run("erp")
-    assert statuses(ledger) == {"followed": (3, 2, 1, 0, 0), "timed": (2, 1, 1, 0, 0)}
+    assert statuses(ledger) == {"followed": (4, 3, 1, 0, 0), "timed": (2, 1, 1, 0, 0)}
     (began,) = warehouse.query("select max(c) - interval 1 hour from raw_erp.timed")[0]
     assert (ledger["timed"]["cursor_from"] < began) == may_see_others
     erp.execute(f"revoke pg_read_all_stats from {READER}")
@@ -980,7 +982,6 @@ def test_deletes_are_found_by_buckets(erp, warehouse, monkeypatch):
     assert sorted(copied)[-1] <= sql.BUCKET_KEYS and sum(sorted(copied)[:-1]) < 1000
 
 
-@pytest.mark.xfail(strict=True, reason="in a bucket's checksum a swap cancels out too")
 def test_what_cancels_out_is_found_within_a_day(erp, warehouse, monkeypatch):
     """Two old rows that swap their cursors, or an old row that comes and one that goes, leave count and sum alike."""
     erp.execute("""
@@ -1028,28 +1029,26 @@ def test_our_clock_was_set_back(erp, warehouse):
 
 
 def test_all_tables_in_one_snapshot(erp, warehouse):
-    """What happens while the first is read is in none of the others, be it DDL; a table that is dropped fails alone."""
-    erp.execute("".join(f"create table t{n} (id int primary key); insert into t{n} values (1);" for n in range(4)))
+    """What happens while the first is read is in none of the others; a table that is dropped then fails alone."""
+    erp.execute("".join(f"create table t{n} (id int primary key); insert into t{n} values (1);" for n in range(3)))
     happened = []
 
-    def meanwhile(stream: str, rows: int) -> None:
+    def insert(stream: str, rows: int) -> None:
         if not happened:
-            others = sorted({"t0", "t1", "t2", "t3"} - {stream})
-            erp.execute("".join(f"insert into t{n} values (2);" for n in range(4)))
-            erp.execute(f"drop table {others[0]}; create table t4 (id int)")
-            happened.extend([stream, *others])
+            happened.append(stream)
+            erp.execute("insert into t0 values (2); insert into t1 values (2); insert into t2 values (2)")
 
-    found = statuses(warehouse.run("erp", report=meanwhile))
-    first, dropped, *others = happened
-    assert f'relation "public.{dropped}" does not exist' in found.pop(dropped)
-    assert found[first] == (1, 1, 0, 0, 0)
-    assert {found[name] for name in others} <= {(1, 1, 0, 0, 0), (2, 2, 0, 0, 0)}, "the failure may begin a new one"
-    warehouse.run("erp", accept_deletes=True)
-    for table in (first, *others):
-        assert warehouse.current(f"raw_erp.{table}", "id") == [(1,), (2,)]
+    def drop(stream: str, rows: int) -> None:
+        if len(happened) == 1:
+            happened.append(next(name for name in ("t0", "t1") if name != stream))
+            erp.execute(f"drop table {happened[1]}")
+
+    assert set(statuses(warehouse.run("erp", report=insert)).values()) == {(1, 1, 0, 0, 0)}
+    found = statuses(warehouse.run("erp", report=drop, full=True))
+    assert f'relation "public.{happened[1]}" does not exist' in found.pop(happened[1])
+    assert set(found.values()) == {(2, 1, 1, 0, 0)}
 
 
-@pytest.mark.xfail(strict=True, reason="the counters are read after the snapshot was taken")
 def test_change_between_snapshot_and_counters(erp, warehouse, monkeypatch):
     """What the counters of a large table know already, but not its snapshot, is found by the next run."""
     monkeypatch.setattr(sql, "COUNTED_ROWS", 0)
@@ -1091,7 +1090,7 @@ def test_what_may_not_be_read_fails_alone(erp, run):
     errors = [
         f'role {READER} may not read "public"."secret": grant select on "public"."secret" to {READER}',
         f'role {READER} may not read "public"."partly": grant select on "public"."partly" to {READER}',
-        "ERROR: permission denied for schema closed",
+        f'role {READER} may not use schema "closed": grant usage on schema "closed" to {READER}',
         'foreign-data wrapper "nothing" has no handler',
         "division by zero",
     ]
@@ -1235,7 +1234,7 @@ def test_declared(erp, warehouse):
     ledger = warehouse.run("erp")
     assert statuses(ledger) == {
         "pairs": (3, 2, 0, 1, 0),
-        "doubles": "id is no key of doubles: 1 of its values have several rows. "
+        "doubles": "id is no key of public.doubles: 1 of its values have several rows. "
         "Declare as many columns as tell the rows apart, or none",
         "always_in_full": (3, 3, 0, 0, 0),
         "camel": (1, 1, 0, 0, 0),
@@ -1264,19 +1263,17 @@ def test_dropped_table_with_a_declaration(erp, warehouse):
     assert warehouse.current("raw_erp.t", "id") == []
 
 
-@pytest.mark.xfail(strict=True, reason="tables of other schemas are taken for dropped")
 def test_fewer_schemas_or_tables(erp, warehouse):
     """What is not to be read any more is left as it is: it is not gone."""
     erp.execute("create table a (id int primary key); create schema sales; create table sales.b (id int primary key)")
     erp.execute("insert into a values (1); insert into sales.b values (1)")
     assert set(warehouse.run("erp")) == {"a", "sales__b"}
-    for options in ({"tables": ["a"]}, {"tables": ["*"], "schemas": ["public"]}):
+    for options in ({"tables": '"a"'}, {"tables": ["*"], "schemas": ["public"]}):
         erp.configure(**options)
         assert statuses(warehouse.run("erp", accept_deletes=True)) == {"a": (0, 0, 0, 0, 0)}
     assert warehouse.current("raw_erp.sales__b", "id") == [(1,)]
 
 
-@pytest.mark.xfail(strict=True, reason="nothing is said")
 @pytest.mark.parametrize("options", [{"tables": ["order*", "t"]}, {"schemas": ["public", "salse"]}], ids=str)
 def test_patterns_that_match_nothing(erp, run, options):
     erp.execute("create table t (id int primary key)")
@@ -1285,7 +1282,7 @@ def test_patterns_that_match_nothing(erp, run, options):
     assert code == 1 and re.search(r"order\*|salse", out + err)
 
 
-WRONGLY_SAID = pytest.mark.xfail(strict=True, reason="a traceback, a secret, or nothing")
+TAKEN = pytest.mark.xfail(strict=True, reason="the shape of the value is not looked at")
 
 
 @pytest.mark.parametrize(
@@ -1293,17 +1290,17 @@ WRONGLY_SAID = pytest.mark.xfail(strict=True, reason="a traceback, a secret, or 
     [
         ("TABLE", "[]", "SOURCES__DATABASES__ERP__TABLE: a database has the options credentials, schemas, tables"),
         ("TABLES", "[orders]", "sources.databases.erp.tables is no JSON"),
-        pytest.param("TABLES", '"orders"', "sources.databases.erp.tables", marks=WRONGLY_SAID),
-        pytest.param("SCHEMAS", '"sales"', "sources.databases.erp.schemas", marks=WRONGLY_SAID),
-        pytest.param("STREAMS", '["t"]', "sources.databases.erp.streams", marks=WRONGLY_SAID),
-        ("STREAMS", '{"t": "full"}', "sources.databases.erp.streams.t: there is key, cursor, and mode"),
+        ("TABLES", "[5]", "sources.databases.erp.tables is a list of texts: [5]"),
+        pytest.param("SCHEMAS", '{"sales": true}', "sources.databases.erp.schemas", marks=TAKEN),
+        ("STREAMS", '["t"]', "sources.databases.erp.streams is a table of tables: ['t']"),
+        ("STREAMS", '{"t": "full"}', "sources.databases.erp.streams is a table of tables: {'t': 'full'}"),
         ("STREAMS", '{"t": {"keys": ["id"]}}', "sources.databases.erp.streams.t: there is key, cursor, and mode"),
         ("STREAMS", '{"t": {"mode": "fast"}}', "sources.databases.erp.streams.t: there is key, cursor, and mode"),
+        pytest.param("STREAMS", '{"t": {"key": 5}}', "sources.databases.erp.streams.t", marks=TAKEN),
+        pytest.param("STREAMS", '{"t": {"cursor": ["a"]}}', "sources.databases.erp.streams.t", marks=TAKEN),
         ("CREDENTIALS", "oracle://u:hunter2@db/erp", "credentials begins with oracle://; there is postgresql"),
-        pytest.param(
-            "CREDENTIALS", "host=db password=hunter2+more", "sources.databases.erp.credentials", marks=WRONGLY_SAID
-        ),
-        ("CREDENTIALS", "hunter2", "sources.databases.erp.credentials"),
+        ("CREDENTIALS", "host=db password=hunter2+more", "sources.databases.erp.credentials is no URL"),
+        ("CREDENTIALS", "hunter2", "sources.databases.erp.credentials is no URL"),
     ],
 )
 def test_wrong_configuration(run, monkeypatch, option, value, message):
@@ -1399,3 +1396,35 @@ def test_which_tables_the_scanner_reads(erp):
         "by_expression": (True, ()),
         "including": (True, ("id",)),
     }
+
+
+@pytest.mark.xfail(strict=True, reason="the server's bytes land as they are: nothing loads, nor ever will")
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_encodings(erp, warehouse, monkeypatch, encoding):
+    """Texts land as UTF-8; where the database does not know what its bytes mean, those that are none fail alone."""
+    with erp.server.connect("postgres") as connection:
+        connection.autocommit = True
+        name = f"{erp.name}_{encoding.lower()}"
+        connection.execute(f"create database {name} encoding '{encoding}' template template0 locale 'C'")
+    other = PostgresDatabase(erp.server, name, monkeypatch)
+    other.configure(streams={"texts": {"cursor": "c"}})
+    with erp.server.connect(name) as connection:
+        connection.execute("set client_encoding = 'LATIN1'")
+        connection.execute("create table texts (v text primary key, c date); create table other (id int, v text)")
+        connection.execute("insert into texts values ('Zoë', '2026-03-01'), ('a', '2026-03-09')")
+        connection.execute(f"insert into other values (1, 'a'); grant select on texts, other to {READER}")
+    assert statuses(warehouse.run("erp"))["other"] == (1, 1, 0, 0, 0)
+    other.execute("insert into other values (2, 'b')")
+    found = statuses(warehouse.run("erp"))
+    assert found["other"] == (2, 1, 1, 0, 0)
+    if encoding == "LATIN1":
+        assert warehouse.current("raw_erp.texts", "v") == [("Zoë",), ("a",)]
+        other.execute("insert into texts values (U&'\\00ff', '2026-02-01')")
+        assert statuses(warehouse.run("erp"))["texts"] == (2, 1, 1, 0, 0)
+        assert warehouse.current("raw_erp.texts", "v") == [("Zoë",), ("a",), ("ÿ",)]
+
+
+@pytest.mark.xfail(strict=True, reason="the whole database fails")
+def test_role_that_may_do_little(erp, warehouse):
+    erp.execute("create table t (id int primary key); revoke execute on function pg_control_system() from public")
+    assert statuses(warehouse.run("erp")) == {"t": (0, 0, 0, 0, 0)}
