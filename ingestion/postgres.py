@@ -71,8 +71,10 @@ class Postgres(Engine):
     """
 
     def attach(self, db: duckdb.DuckDBPyConnection) -> None:
-        """By the URL as libpq has it."""
+        """By the URL as libpq has it, in an encoding that all databases can be read in."""
         url = re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql://", self.credentials)
+        if "://" in url:
+            url += ("&" if "?" in url else "?") + "client_encoding=UTF8"
         db.execute(f"attach {literal(url)} as source (type postgres, read_only)")
 
     def table(self, table: Table) -> str:
@@ -264,7 +266,10 @@ _COUNTERS = """
     group by 1
 """
 
-_IDENTITY = "(select system_identifier from pg_control_system()) || '/' || "
+_IDENTITY = """(
+        select case when has_function_privilege('pg_control_system()', 'execute')
+            then (select system_identifier::text from pg_control_system()) else current_database()::text end
+    ) || '/' || """
 
 _COLUMNS = (
     r"""
