@@ -110,6 +110,7 @@ SCANNED = {
             "-infinity": "-infinity",
             "4714-11-24 BC": "4714-11-24 (BC) 00:00:00",
             "287395-12-31 23:59:59.999999": "287395-12-31 23:59:59.999999",
+            "287396-01-01 00:00:00.000001": ("287396-01-01T00:00:00.000001",),
             "294276-12-31 23:59:59.999999": ("294276-12-31T23:59:59.999999",),
         },
     ),
@@ -137,6 +138,7 @@ QUERIED = {
     "positive": ("BIGINT", {"7": "7"}),
     "dearer": (TEXT, {"1.5": "1.50"}),
     "mood": (TEXT, {"it's": "it's"}),
+    'public."date"': (TEXT, {"a date": "a date"}),
     "pair": (TEXT, {'(1,"x, y")': '{"a":1,"b":"x, y"}'}),
     "money": (
         "DECIMAL(22,4)",
@@ -194,6 +196,7 @@ NOTED = {
 # The extension citext is not in every PostgreSQL; its type, and one that nobody knows, are made as it makes it.
 OUR_TYPES = """
     create type mood as enum ('good', 'it''s');
+    create type public."date" as enum ('a date');
     create type pair as (a int, b text);
     create domain price as numeric(12,2);
     create domain short as varchar(5);
