@@ -21,7 +21,7 @@ LINE_LENGTH = 88
 
 WHOLE = "a whole number"
 
-PLACES = {"VARCHAR": 1, "BLOB": 1, "BOOLEAN": 3, "DATE": 4, "TIMESTAMP": 5, "TIMESTAMP WITH TIME ZONE": 5}
+PLACES = {"VARCHAR": 1, "UUID": 1, "BLOB": 1, "BOOLEAN": 3, "DATE": 4, "TIMESTAMP": 5, "TIMESTAMP WITH TIME ZONE": 5}
 """The order of the house: ids, text, numbers, booleans, dates, timestamps."""
 
 READ_OTHERWISE = {
@@ -150,6 +150,8 @@ def _references(engine: Engine, child: Landed, all_landed: list[Landed]) -> list
 
 
 def _staged_type(field: Field) -> str:
+    if field.type == "UUID":
+        return "VARCHAR"
     return WHOLE if field.type == "BIGINT" or re.fullmatch(r"DECIMAL\(\d+,0\)", field.type) else field.type
 
 
@@ -175,12 +177,12 @@ def _columns(landed: Landed, joined: set[str]) -> list[Selected]:
 
 
 def _selected(field: Field, declared: str, name: str, is_id: bool) -> Selected:
-    """House types: an id that is a whole number is text, a time is one in UTC; all else is as in raw."""
+    """House types: an id that is a whole number is text, and so is a UUID; a time is one in UTC; all else is as in raw."""
     column = f'{{{{ adapter.quote("{field.name}") }}}}' if field.name in _reserved() else field.name
     lines, place = [column if column == name else f"{column} as {name}"], PLACES.get(field.type, 2)
     if is_id and _staged_type(field) in (WHOLE, "VARCHAR"):
         place = 0
-    if is_id and _staged_type(field) == WHOLE:
+    if field.type == "UUID" or is_id and _staged_type(field) == WHOLE:
         lines = _cast(column, "string", name)
     elif field.type == "TIMESTAMP WITH TIME ZONE":
         lines = _cast(column, "timestamp", name)

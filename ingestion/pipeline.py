@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import os
 import shutil
 import threading
@@ -174,34 +175,46 @@ class Warehouse:
 
     def load(self, system: str, make_source: Callable[[], Any]) -> None:
         """Extracts a dlt source and loads it; what an interrupted run left is loaded first, as it was read."""
+        folder = self._working_folder / system
+        if folder.exists():
+            self._load_interrupted(system, folder)
+            # The warehouse alone knows how far it is: the cursors that dlt keeps beside it may be those of another one,
+            # or of this one before a backup came back, and would leave rows out.
+            shutil.rmtree(folder)
+        pipeline = self._pipeline(system)
+        pipeline.sync_destination()
+        pipeline.extract(make_source(), loader_file_format="parquet")
+        self._load_pending(pipeline)
+
+    def _load_interrupted(self, system: str, folder: Path) -> None:
+        packages = [*folder.glob("load/normalized/*"), *folder.glob("normalize/extracted/*")]
+        if not packages or "_dlt_loads" not in self._columns(raw_dataset(system)):
+            return
         try:
             pipeline = self._pipeline(system)
         except ValueError:  # dlt's folder is corrupt; what it knows is in the warehouse too
-            shutil.rmtree(self._working_folder / system)
-            pipeline = self._pipeline(system)
-        if "_dlt_loads" in self._columns(raw_dataset(system)) and pipeline.has_pending_data:
+            return
+        if pipeline.has_pending_data:
             try:
                 self._load_pending(pipeline)
             except Exception as error:
                 raise SourceError(
-                    f"what an interrupted run left in {self._working_folder / system} can't be loaded. If that "
-                    f"goes on, remove it: what is in there will be read again. {explain(error)}"
+                    f"what an interrupted run left in {folder} can't be loaded. If that goes on, remove it: what is in "
+                    f"there will be read again. {explain(error)}"
                 ) from error
-        # The warehouse alone knows how far it is: the cursors that dlt keeps beside it may be those of another one,
-        # or of this one before a backup came back, and would leave rows out.
-        pipeline = pipeline.drop()
-        pipeline.sync_destination()
-        pipeline.extract(make_source(), loader_file_format="parquet")
-        self._load_pending(pipeline)
 
     @property
     def _working_folder(self) -> Path:
         return self.path.with_suffix(".dlt")
 
     def _pipeline(self, system: str) -> dlt.Pipeline:
+        destination = dlt.destinations.duckdb(self.connection)
+        # dlt asks two dozen times a run, and would read all of the configuration for each answer.
+        ask, answer = destination.capabilities, functools.cache(destination.capabilities)
+        destination.capabilities = lambda config=None, naming=None: ask(config, naming) if config else answer()
         return dlt.pipeline(
             pipeline_name=system,
-            destination=dlt.destinations.duckdb(self.connection),
+            destination=destination,
             dataset_name=raw_dataset(system),
             pipelines_dir=str(self._working_folder),
         )

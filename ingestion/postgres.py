@@ -27,7 +27,7 @@ _EXACT = {
     "character": ("VARCHAR", "VARCHAR"),
     "json": ("VARCHAR", "VARCHAR"),
     "jsonb": ("VARCHAR", "VARCHAR"),
-    "uuid": ("UUID", "VARCHAR"),
+    "uuid": ("UUID", "UUID"),
     "bytea": ("BLOB", "BLOB"),
     "date": ("DATE", "DATE"),
     "time without time zone": ("TIME", "VARCHAR"),

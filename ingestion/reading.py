@@ -229,25 +229,27 @@ class _Reading:
         if contracts.may_reject(contract, query.types):
             read = query.copy(f"select {raw_columns}, _reason, _original from ({typed})", staged)
             self.db.execute(f"create or replace temp view accepted as {_parquet(staged)} where _reason is null")
-            rejected = self.db.sql(
-                f"select _position as position, _reason as reason, _original as original, _key {_parquet(staged)} "
-                "where _reason is not null"
-            ).to_arrow_table()
+            self.db.execute(f"""
+                create or replace temp view rejected as
+                select _position as position, _reason as reason, _original as original, _key {_parquet(staged)}
+                where _reason is not null
+            """)
+            rejected = self.db.table("rejected").to_arrow_table()
         else:
             read = query.copy(f"select {raw_columns} from ({typed})", staged)
             self.db.execute(f"create or replace temp view accepted as {_parquet(staged)}")
+            self.db.execute("create or replace temp view rejected as select _key from accepted where false")
         if rejected is None and not self.has_rows and self.window.is_complete:
             file, loaded = staged, read
         else:
-            with contracts.registered(self.db, rejected=rejected or _NO_ROWS):
-                self._load_known(None if self.window.is_complete else "accepted")
-                if not self.window.is_complete:
-                    self._count_changes()
-                columns = ", ".join(contracts.quote(name) for name, _, _ in self.stream.columns)
-                self.db.execute(f"create or replace temp view new as select {columns} from ({_NEW_ROWS})")
-                ((loaded,),) = self.db.execute(f"copy (from new) to '{(file := self._file())}'").fetchall()
-                self.db.execute(f"create or replace temp view new as {_parquet(file)}")
-                self._remember()
+            self._load_known(None if self.window.is_complete else "accepted")
+            if not self.window.is_complete:
+                self._count_changes()
+            columns = ", ".join(contracts.quote(name) for name, _, _ in self.stream.columns)
+            self.db.execute(f"create or replace temp view new as select {columns} from ({_NEW_ROWS})")
+            ((loaded,),) = self.db.execute(f"copy (from new) to '{(file := self._file())}'").fetchall()
+            self.db.execute(f"create or replace temp view new as {_parquet(file)}")
+            self._remember()
         self.unknown |= contracts.unknown_names(self.db, "accepted")
         rejected_count = rejected.num_rows if rejected else 0
         self._count(read - rejected_count, loaded, rejected_count)
@@ -420,8 +422,6 @@ class _Reading:
 def _parquet(file: Path) -> str:
     return f"from read_parquet('{file}')"
 
-
-_NO_ROWS = pa.table({"_key": pa.array([], pa.string())})
 
 # The accepted rows that raw does not hold as they are.
 _NEW_ROWS = """

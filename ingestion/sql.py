@@ -454,7 +454,7 @@ class Tables:
                 _of_integer(engine.integer(engine.quote(columns[0].name))),
                 _of_integer(quote(fields[0].name)),
             )
-        elif all(column.type in ("BIGINT", "VARCHAR", "DATE") for column in columns):
+        elif all(column.type in ("BIGINT", "VARCHAR", "UUID", "DATE") for column in columns):
             theirs, ours = engine.hash_of(columns), _of_texts(fields)
         else:
             return None

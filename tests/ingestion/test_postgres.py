@@ -86,7 +86,7 @@ SCANNED = {
             "null": "null",
         },
     ),
-    "uuid": ("VARCHAR", {"A0EEBC99-9c0b-4ef8-bb6d-6bb9bd380a11": "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"}),
+    "uuid": ("UUID", {"A0EEBC99-9c0b-4ef8-bb6d-6bb9bd380a11": "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"}),
     "bytea": ("BLOB", {"\\x00ff41": "\\x00\\xFFA", "": ""}),
     "date": (
         "DATE",
