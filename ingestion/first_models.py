@@ -177,12 +177,12 @@ def _columns(landed: Landed, joined: set[str]) -> list[Selected]:
 
 
 def _selected(field: Field, declared: str, name: str, is_id: bool) -> Selected:
-    """House types: an id that is a whole number is text, and so is a UUID; a time is one in UTC; all else is as in raw."""
+    """House types: an id that is a whole number and a UUID are texts, a time is one in UTC; all else is as in raw."""
     column = f'{{{{ adapter.quote("{field.name}") }}}}' if field.name in _reserved() else field.name
     lines, place = [column if column == name else f"{column} as {name}"], PLACES.get(field.type, 2)
     if is_id and _staged_type(field) in (WHOLE, "VARCHAR"):
         place = 0
-    if field.type == "UUID" or is_id and _staged_type(field) == WHOLE:
+    if field.type == "UUID" or (is_id and _staged_type(field) == WHOLE):
         lines = _cast(column, "string", name)
     elif field.type == "TIMESTAMP WITH TIME ZONE":
         lines = _cast(column, "timestamp", name)

@@ -26,6 +26,9 @@ TARGETS = ("sandbox", "local")
 MEMORY = "1GB"
 """Of the warehouse's DuckDB while it loads; more is put on disk."""
 
+STORAGE_VERSION = "v1.3.0"
+"""The oldest DuckDB that can open the warehouse. Its compression of texts is the first that is fast to load."""
+
 Columns = list[tuple[str, str, str]]
 """Of a table: name, DuckDB type, description."""
 
@@ -57,7 +60,8 @@ class Warehouse:
         self.load_lock = threading.Lock()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            config = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+            offline = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+            config = {**offline, "storage_compatibility_version": STORAGE_VERSION}
             self.connection = duckdb.connect(str(self.path), config=config)
             self.connection.execute(f"set timezone = 'UTC'; set memory_limit = '{MEMORY}'")
             self.systems = list(systems)

@@ -11,6 +11,7 @@ from typing import Any
 
 import duckdb
 
+from ingestion.contract import quote
 from ingestion.sql import TRANSACTION, Column, Engine, Table, literal
 
 # Types that DuckDB's scanner hands over without loss: how they arrive, how they land.
@@ -56,6 +57,10 @@ _TEXTS = {
 
 # DuckDB's times end in the year 294247, PostgreSQL's 29 years later; dlt loads none after 2^53 ms exactly.
 _TOO_LATE = "{} >= '287396-01-01' and {} < 'infinity'"
+
+# In DuckDB, what the scanner makes of them: a time long before PostgreSQL's first, or infinity; and 0.
+_MAY_BE_LATE = "{} not between '4714-11-24 (BC) 00:00:00' and '287395-12-31 23:59:59.999999'"
+_MAY_BE_NAN = "try_cast({} as double) = 0"
 
 
 class Postgres(Engine):
@@ -214,15 +219,29 @@ class Postgres(Engine):
         return f"case when {conditions} then ({' || '.join(members)})::text end"
 
     def scan(self, table: Table, columns: dict[str, Column]) -> str | None:
-        """Through the scanner's own reading of tables, which is parallel, where each column and each value allow it."""
+        """Through the scanner's own reading of tables, which is parallel, where each column allows it."""
         if not table.is_plain or any(not c.is_scanned or alias != c.name for alias, c in columns.items()):
             return None
-        if conditions := [c.unfit.replace("{}", self.quote(c.name)) for c in columns.values() if c.unfit]:
-            condition = " or ".join(f"({condition})" for condition in conditions)
-            ((has_unfit,),) = self.rows(f"select bool_or({condition}) as has_unfit from {self.table(table)}")
-            if has_unfit:
-                return None
         return f"source.{super().table(table)}"
+
+    def has_lost(self, table: Table, columns: dict[str, Column], rows: str) -> bool:
+        """Asks PostgreSQL, but only of columns in which there is what such values are scanned as."""
+        columns_of_rows = [
+            f"bool_or({(_MAY_BE_LATE if 'TIME' in column.type else _MAY_BE_NAN).replace('{}', quote(name))})"
+            for name, column in columns.items()
+        ]
+        if not columns:
+            return False
+        with self._errors():
+            ((*doubts,),) = self._snapshot().execute(f"select {', '.join(columns_of_rows)} {rows}").fetchall()
+        conditions = [
+            f"({column.unfit.replace('{}', self.quote(column.name))})"
+            for column, is_doubtful in zip(columns.values(), doubts, strict=True)
+            if is_doubtful
+        ]
+        if not conditions:
+            return False
+        return self.rows(f"select bool_or({' or '.join(conditions)}) as has_lost from {self.table(table)}")[0][0]
 
 
 def _column(name, declared, kind, category, base, base_arguments, is_built_in, is_not_null, comment) -> Column:

@@ -224,33 +224,36 @@ class _Reading:
         """Rows by the million: typed on their way into a Parquet file, which dlt imports as it is."""
         observed_at, contract = self._observed(observed_at), self.stream.contract
         typed = contracts.typing_query(contract, f"({query.sql})", query.types)
-        raw_columns = self._raw_columns(observed_at)
-        staged, rejected = self._file(), None
-        if contracts.may_reject(contract, query.types):
-            read = query.copy(f"select {raw_columns}, _reason, _original from ({typed})", staged)
-            self.db.execute(f"create or replace temp view accepted as {_parquet(staged)} where _reason is null")
+        may_reject = contracts.may_reject(contract, query.types)
+        columns = self._raw_columns(observed_at) + (", _reason, _original" if may_reject else "")
+        read = query.copy(f"select {columns} from ({typed})", staged := self._file())
+        if query.instead and (instead := query.instead(_parquet(staged))):
+            staged.unlink()
+            yield from self._query(instead, observed_at)
+            return
+        accepted = f"{_parquet(staged)} where {'_reason is null' if may_reject else 'true'}"
+        self.db.execute(f"create or replace temp view accepted as {accepted}")
+        self.db.execute("create or replace temp view rejected as select _key from accepted where false")
+        rejected = None
+        if may_reject:
             self.db.execute(f"""
                 create or replace temp view rejected as
                 select _position as position, _reason as reason, _original as original, _key {_parquet(staged)}
                 where _reason is not null
             """)
             rejected = self.db.table("rejected").to_arrow_table()
-        else:
-            read = query.copy(f"select {raw_columns} from ({typed})", staged)
-            self.db.execute(f"create or replace temp view accepted as {_parquet(staged)}")
-            self.db.execute("create or replace temp view rejected as select _key from accepted where false")
-        if rejected is None and not self.has_rows and self.window.is_complete:
+        self.unknown |= contracts.unknown_names(self.db, "accepted")
+        if not may_reject and not self.has_rows and self.window.is_complete:
             file, loaded = staged, read
         else:
             self._load_known(None if self.window.is_complete else "accepted")
             if not self.window.is_complete:
                 self._count_changes()
-            columns = ", ".join(contracts.quote(name) for name, _, _ in self.stream.columns)
-            self.db.execute(f"create or replace temp view new as select {columns} from ({_NEW_ROWS})")
-            ((loaded,),) = self.db.execute(f"copy (from new) to '{(file := self._file())}'").fetchall()
+            rows = f"select * {'exclude (_reason, _original) ' if may_reject else ''}from ({_NEW_ROWS})"
+            ((loaded,),) = self.db.execute(f"copy ({rows}) to '{(file := self._file())}'").fetchall()
             self.db.execute(f"create or replace temp view new as {_parquet(file)}")
             self._remember()
-        self.unknown |= contracts.unknown_names(self.db, "accepted")
+            staged.unlink()
         rejected_count = rejected.num_rows if rejected else 0
         self._count(read - rejected_count, loaded, rejected_count)
         self.window.loaded += loaded

@@ -263,8 +263,13 @@ class Engine:
         return f"{self.name}_query('source', {literal(query)})"
 
     def scan(self, table: Table, columns: dict[str, Column]) -> str | None:
-        """DuckDB's SQL for the whole table with these columns by alias, if its scanner loses nothing."""
+        """DuckDB's SQL for the whole table with these columns by alias, if its scanner can read them."""
         return None
+
+    def has_lost(self, table: Table, columns: dict[str, Column], rows: str) -> bool:
+        """Whether the scanner gave other values for some that do not fit their column; `rows` is DuckDB's SQL for what
+        has landed, `columns` are those of it, by name, that have such values."""
+        return False
 
     def copy(self, sql: str, path: Path) -> int:
         """Writes the result of DuckDB's SQL to a Parquet file; tries again where the connection breaks."""
@@ -517,19 +522,25 @@ class Tables:
         columns = table.aliases(_sources(stream))
         columns = {alias: column for alias, column in columns.items() if only is None or alias in only}
         types = {alias: column.arrives if column.converts == "{}" else column.type for alias, column in columns.items()}
-        if where is None and (scanned := self.engine.scan(table, columns)):
-            return Query(f"select {', '.join(map(quote, columns))} from {scanned}", types, self.engine.copy)
         reads = [
             f"{column.reads.format(self.engine.quote(column.name))} as {self.engine.quote(alias)}"
             for alias, column in columns.items()
         ]
         converts = [f"{column.converts.format(quote(alias))} as {quote(alias)}" for alias, column in columns.items()]
-        if unfit := {alias: column for alias, column in columns.items() if column.unfit}:
+        unfit, types_of_all = {alias: column for alias, column in columns.items() if column.unfit}, types
+        if unfit:
             reads.append(f"{self.engine.unfit(unfit)} as {UNFIT}")
             converts.append(UNFIT)
-            types[UNFIT] = "VARCHAR"
+            types_of_all = {**types, UNFIT: "VARCHAR"}
         query = f"select {', '.join(reads)} from {self.engine.table(table)}" + (f" where {where}" if where else "")
-        return Query(f"select {', '.join(converts)} from {self.engine.query(query)}", types, self.engine.copy)
+        query = f"select {', '.join(converts)} from {self.engine.query(query)}"
+        careful = Query(query, types_of_all, self.engine.copy)
+        scanned = self.engine.scan(table, columns) if where is None else None
+        if not scanned or (only and unfit):
+            return careful
+        scan = f"select {', '.join(map(quote, columns))} from {scanned}"
+        landed = {f.name: columns[f.source] for f in stream.contract.fields if f.source in unfit}
+        return Query(scan, types, self.engine.copy, lambda rows: self.engine.has_lost(table, landed, rows) and careful)
 
     def close(self) -> None:
         """Lets go of the connection."""

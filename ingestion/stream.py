@@ -108,11 +108,14 @@ class Query:
 
     `types`: column -> DuckDB type. `copy(sql, path)` writes the result of `sql`, which contains `sql` of this object,
     to a Parquet file and returns the number of rows; what fails on the way it tries again, or raises SourceError.
+    `instead(rows)`, if there is one, is asked after that: what to read in its place, should `rows` (SQL that gives them
+    in the contract's columns) have lost values on the way.
     """
 
     sql: str
     types: dict[str, str]
     copy: Callable[[str, Path], int]
+    instead: Callable[[str], "Query | None"] | None = None
 
 
 @dataclasses.dataclass
