@@ -29,6 +29,9 @@ MEMORY = "1GB"
 STORAGE_VERSION = "v1.3.0"
 """The oldest DuckDB that can open the warehouse. Its compression of texts is the first that is fast to load."""
 
+FAST = " using compression zstd"
+"""For texts that are different in every row: half the time to load, and not much larger."""
+
 Columns = list[tuple[str, str, str]]
 """Of a table: name, DuckDB type, description."""
 
@@ -91,7 +94,9 @@ class Warehouse:
         connection.execute(f"create schema if not exists {dataset}")
         for table, columns in {**tables, **LEDGER_TABLES}.items():
             if table not in existing:
-                declarations = ", ".join(f'"{name}" {sql_type}' for name, sql_type, _ in columns)
+                declarations = ", ".join(
+                    f'"{name}" {sql_type}{FAST if name == "_key" else ""}' for name, sql_type, _ in columns
+                )
                 connection.execute(f"create table {dataset}.{table} ({declarations})")
             for name, sql_type, description in columns:
                 if table in existing and name not in existing[table]:

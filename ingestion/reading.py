@@ -256,6 +256,7 @@ class _Reading:
             staged.unlink()
         rejected_count = rejected.num_rows if rejected else 0
         self._count(read - rejected_count, loaded, rejected_count)
+        self.window.read += read
         self.window.loaded += loaded
         if loaded:
             yield dlt.mark.with_file_import(str(file), "parquet", loaded)

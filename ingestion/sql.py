@@ -378,7 +378,8 @@ class Tables:
         window.is_complete = where is None
         yield Page(self._query(stream, table, where), observed_at)
         if window.is_complete:
-            state |= {**self.engine.census(table, checksum).as_state, "compared_at": observed_at.isoformat()}
+            counted = Census(window.read, 0) if cursor is None else self.engine.census(table, checksum)
+            state |= {**counted.as_state, "compared_at": observed_at.isoformat()}
             return
         expected = Census(kept["row_count"] + window.appeared, int(kept["checksum"] or 0) + window.moved)
         counted = expected if _explains(window, kept, state) else self.engine.census(table, checksum)
