@@ -167,10 +167,10 @@ class Window:
     `is_partial`: the user bounded it to [since, until); then nothing that is missing is gone and no bound moves.
     The reader sets `reached` to the next run's bound, and `is_complete` before its first page: whether the pages
     are all that the source has, so that what is missing is gone. `state` is a small dict of the reader's own, kept in
-    the destination if the reading completes. While pages are consumed, `read` counts their rows, `loaded` those that go to
-    raw, `appeared` the keys among them that raw did not have, and `moved` sums up by how much cursors grew (microseconds,
-    or the integer), and `key_number` (SQL over the contract's columns) of the keys that appeared. The reader adds to
-    `notes` what a person should know.
+    the destination if the reading completes. While pages are consumed, `read` counts their rows, `loaded` those that go
+    to raw, `appeared` the keys among them that raw did not have, and `moved` sums up by how much cursors grew
+    (microseconds, or the integer), and `key_number` (SQL over the contract's columns) of the keys that appeared. The
+    reader adds to `notes` what a person should know.
     """
 
     since: datetime | None
