@@ -90,8 +90,9 @@ def run_command(parsed: argparse.Namespace) -> int:
 
     with _configured(parsed.systems) as systems:
         systems = [system for system in systems if system.has_catalog or streams(system.streams)]
+        unbounded = ConfigurationError("none of these streams can be bounded by --since or --until; see: list")
         if not systems:
-            raise ConfigurationError("none of these streams can be bounded by --since or --until; see: list")
+            raise unbounded
         display = Display([system.name for system in systems])
         run_id = Run().run_id
 
@@ -112,6 +113,8 @@ def run_command(parsed: argparse.Namespace) -> int:
                 "select distinct on (system, stream) * from raw_operations.load_ledger where run_id = ?",
                 [run_id],
             )
+        if not ledger and not errors:
+            raise unbounded
         display.summary(ledger, errors, warehouse.path)
     failed = errors or any(row["status"] == "failed" for row in ledger)
     return SOME_FAILED if failed else ALL_WELL

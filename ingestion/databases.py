@@ -103,16 +103,19 @@ def _system(name: str, options: dict[str, Any]) -> System:
     for option in ("schemas", "tables"):
         if isinstance(options[option], str):
             options[option] = [options[option]]
-        if not all(isinstance(each, str) for each in options[option] or []):
+        if not _are_texts(options[option] or []):
             raise ConfigurationError(f"sources.databases.{name}.{option} is a list of texts: {options[option]!r}")
     declarations = options["streams"] or {}
     if not isinstance(declarations, dict) or not all(isinstance(each, dict) for each in declarations.values()):
         raise ConfigurationError(f"sources.databases.{name}.streams is a table of tables: {declarations!r}")
     for stream, declared in declarations.items():
         unknown = [option for option in declared if option not in STREAM_OPTIONS]
-        if unknown or declared.get("mode", "incremental") not in ("full", "incremental"):
+        key, cursor = declared.get("key", []), declared.get("cursor", "")
+        is_understood = isinstance(key, str) or _are_texts(key), isinstance(cursor, str)
+        if unknown or not all(is_understood) or declared.get("mode", "full") not in ("full", "incremental"):
             raise ConfigurationError(
-                f"sources.databases.{name}.streams.{stream}: there is key, cursor, and mode = full or incremental"
+                f"sources.databases.{name}.streams.{stream}: there is key = a column or a list of them, cursor = a "
+                "column, and mode = full or incremental"
             )
     engine = ENGINES[scheme[1]](credentials)
     tables = Tables(engine, options["schemas"] if engine.must_name_schemas else None)
@@ -130,6 +133,10 @@ def _system(name: str, options: dict[str, Any]) -> System:
         source=source,
         reader=lambda **_: tables,
     )
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
 
 
 class Catalog(Sequence[Stream]):

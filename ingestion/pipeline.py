@@ -280,9 +280,8 @@ def run(
                 if system.has_catalog:
                     run.cleanup.callback(system.connect().close)
                     streams = streams_for(warehouse.prepare(system))
-                    if not streams and (run.since or run.until):
-                        return "none of its streams can be bounded by --since or --until; see: list"
-                    warehouse.load(system.name, lambda: system.source(run=run, streams=streams))
+                    if streams:
+                        warehouse.load(system.name, lambda: system.source(run=run, streams=streams))
                 else:
                     names = [stream.name for stream in streams_for(system.streams)]
                     warehouse.load(system.name, lambda: system.source(run=run).with_resources(*names))

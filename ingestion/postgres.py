@@ -69,6 +69,7 @@ class Postgres(Engine):
     name = "postgres"
     title = "PostgreSQL"
     default_schema = "public"
+    final = "ERROR: (?!canceling)"
     # What is read as text must not depend on settings of the role or the database.
     session = """
         set local datestyle = 'ISO'; set local intervalstyle = 'postgres'; set local timezone = 'UTC';
@@ -89,9 +90,11 @@ class Postgres(Engine):
     def catalog(self, schemas: list[str]) -> list[Table]:
         """Tables, partitioned ones as one, views, materialized views and foreign tables; not those of extensions."""
         chosen = f"in ({', '.join(map(literal, schemas))})" if schemas else r"!~ '^(pg_|information_schema$)'"
+        may_ask = "select has_function_privilege('pg_control_system()', 'execute') as may_ask"
+        database = _SERVER if self.rows(may_ask)[0][0] else _NAME
         tables: dict[str, dict] = {}
-        for row in self.rows(_COLUMNS.format(schemas=chosen)):
-            (identity, schema, name, kind, is_parent, comment, may_use, may_read, role, is_filtered, *column) = row
+        for row in self.rows(_COLUMNS.format(schemas=chosen, database=database)):
+            identity, schema, name, kind, is_parent, comment, may_use, may_read, role, is_filtered, *column = row
             table = tables.setdefault(
                 identity,
                 {
@@ -117,10 +120,10 @@ class Postgres(Engine):
                 table["note"] = f"row-level security decides which rows role {role} sees"
             table["columns"].append(_column(*column))
         keys: dict[str, tuple[str, ...]] = {}
-        for identity, names in self.rows(_KEYS):
+        for identity, names in self.rows(_KEYS.format(database=database)):
             keys.setdefault(identity, tuple(names))
         references: dict[str, list[tuple[str, str, str, str]]] = {}
-        for identity, *reference in self.rows(_REFERENCES):
+        for identity, *reference in self.rows(_REFERENCES.format(database=database)):
             references.setdefault(identity, []).append(tuple(reference))
         found = []
         names = [(values["schema"], values["name"].lower()) for values in tables.values()]
@@ -285,16 +288,12 @@ _COUNTERS = """
     group by 1
 """
 
-_IDENTITY = """(
-        select case when has_function_privilege('pg_control_system()', 'execute')
-            then (select system_identifier::text from pg_control_system()) else current_database()::text end
-    ) || '/' || """
+# Which database it is, wherever it has been moved to: of its server, and where a role may not ask that, its name.
+_SERVER = "(select system_identifier::text from pg_control_system())"
+_NAME = "current_database()::text"
 
-_COLUMNS = (
-    r"""
-    select """
-    + _IDENTITY
-    + r"""c.oid as identity, n.nspname, c.relname, c.relkind::text as relkind, c.relhassubclass,
+_COLUMNS = r"""
+    select {database} || '/' || c.oid as identity, n.nspname, c.relname, c.relkind::text as relkind, c.relhassubclass,
         obj_description(c.oid, 'pg_class') as table_comment,
         has_schema_privilege(n.oid, 'usage') as may_use,
         has_table_privilege(c.oid, 'select') as may_read, current_user::text as role,
@@ -316,14 +315,10 @@ _COLUMNS = (
         and not exists (select from pg_depend d where d.objid = c.oid and d.deptype = 'e')
     order by n.nspname, c.relname, a.attnum
 """
-)
 
 # Of every table the primary key, or else the unique columns, none of them null, that are fewest.
-_KEYS = (
-    """
-    select """
-    + _IDENTITY
-    + """i.indrelid as identity, array_agg(a.attname::text order by k.position) as names
+_KEYS = """
+    select {database} || '/' || i.indrelid as identity, array_agg(a.attname::text order by k.position) as names
     from pg_index i
     cross join unnest(i.indkey) with ordinality as k (number, position)
     join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.number
@@ -333,13 +328,9 @@ _KEYS = (
     having bool_and(a.attnotnull)
     order by i.indisprimary desc, count(*), i.indexrelid
 """
-)
 
-_REFERENCES = (
-    """
-    select """
-    + _IDENTITY
-    + """f.conrelid as identity, a.attname, n.nspname, c.relname, b.attname as referred
+_REFERENCES = """
+    select {database} || '/' || f.conrelid as identity, a.attname, n.nspname, c.relname, b.attname as referred
     from pg_constraint f
     join pg_attribute a on a.attrelid = f.conrelid and a.attnum = f.conkey[1]
     join pg_class c on c.oid = f.confrelid
@@ -348,4 +339,3 @@ _REFERENCES = (
     where f.contype = 'f' and f.convalidated and cardinality(f.conkey) = 1 and f.conparentid = 0
     order by f.conrelid, a.attnum
 """
-)

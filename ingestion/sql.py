@@ -145,6 +145,8 @@ class Engine:
     """Values that do not fit their column land as null (and in `_unknown_fields`), or reject their row."""
     settings: ClassVar[str] = ""
     """DuckDB's, for the scanner."""
+    final: ClassVar[str] = "(?!)"
+    """A pattern of errors that come again; others may be of a connection that broke."""
     session: ClassVar[str] = ""
     """The engine's own statements at the beginning of the snapshot."""
 
@@ -280,7 +282,8 @@ class Engine:
                     ((count,),) = self._snapshot().execute(to_file).fetchall()
                     return count
             except SourceError as error:
-                if attempt == ATTEMPTS or not isinstance(error.__cause__, duckdb.IOException):
+                is_broken = isinstance(error.__cause__, duckdb.IOException) and not re.search(self.final, str(error))
+                if attempt == ATTEMPTS or not is_broken:
                     raise
                 time.sleep(attempt)
         raise AssertionError("unreachable")
