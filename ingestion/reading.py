@@ -231,6 +231,10 @@ class _Reading:
             staged.unlink()
             yield from self._query(instead, observed_at)
             return
+        if not read:
+            staged.unlink()
+            self._count(0, 0, 0)
+            return
         accepted = f"{_parquet(staged)} where {'_reason is null' if may_reject else 'true'}"
         self.db.execute(f"create or replace temp view accepted as {accepted}")
         self.db.execute("create or replace temp view rejected as select _key from accepted where false")
