@@ -46,8 +46,8 @@ TRANSACTION = "xmin"
 class Column:
     """A column of a table: how it is read and in which type it lands.
 
-    `reads` is the engine's SQL for it, of which DuckDB's type is `arrives`, and `converts` DuckDB's SQL over that; `{}`
-    stands for the column. `unfit` is the engine's SQL that finds values which `type` can't hold, where they arrive as
+    `reads` is the engine's SQL for it, `converts` DuckDB's SQL over that, and `arrives` its type in DuckDB; `{}` stands
+    for the column. `unfit` is the engine's SQL that finds values which `type` can't hold, where they arrive as
     something else. `is_scanned`: DuckDB's scanner hands the column over as it is, without loss.
     """
 
@@ -525,7 +525,7 @@ class Tables:
         """The rows of a table that fulfil a condition in the engine's SQL; `only` these columns, or all."""
         columns = table.aliases(_sources(stream))
         columns = {alias: column for alias, column in columns.items() if only is None or alias in only}
-        types = {alias: column.arrives if column.converts == "{}" else column.type for alias, column in columns.items()}
+        types = {alias: column.arrives for alias, column in columns.items()}
         reads = [
             f"{column.reads.format(self.engine.quote(column.name))} as {self.engine.quote(alias)}"
             for alias, column in columns.items()

@@ -14,9 +14,12 @@ from ingestion.errors import SourceError
 from ingestion.sql import Column, Engine, Table, literal
 
 # A real with as many digits as it takes to tell it apart; a blob as an SQL literal, which no other type looks like.
-_IS_SHORT = "cast(printf('%!.15g', {0}) as real) = {0} and abs({0}) between 1e-15 and 1e15"
-_REAL = f"iif({_IS_SHORT}, printf('%!.15g', {{0}}), printf('%!.20g', {{0}}))"
+# SQLite rounds well to 15 digits only. Where they are too few it gives too many, marked by chr(1), for DuckDB to round.
+_REAL = """case when abs({0}) not between 1e-15 and 1e15 then printf('%!.20g', {0})
+    when cast(printf('%!.15g', {0}) as real) = {0} then printf('%!.15g', {0})
+    else char(1) || printf('%!.20g', {0}) end"""
 _AS_TEXT = f"case typeof({{0}}) when 'blob' then quote({{0}}) when 'real' then {_REAL} else cast({{0}} as text) end"
+_ROUND = "case when {0}[1] = chr(1) then coalesce(cast(try_cast({0}[2:] as double) as varchar), {0}) else {0} end"
 # An integer that no float holds exactly is made one that does not fit.
 _TOO_LONG = "typeof({0}) = 'integer' and {0} not between -9007199254740992 and 9007199254740992"
 _AS_FLOAT = f"""case when {_TOO_LONG} then cast({{0}} as text) || ' (an integer)'
@@ -109,6 +112,7 @@ class SQLite(Engine):
 
     def _column(self, table: str, name: str, declared: str, is_not_null: bool) -> Column:
         """By SQLite's own rules of affinity, but for dates, booleans and decimals, which it has not."""
+        text = {"reads": _AS_TEXT, "converts": _ROUND}
         common = {"name": name, "declared": declared or "no type", "is_nullable": not is_not_null}
         word = declared.upper()
         decimal = re.search(r"(?:DECIMAL|NUMERIC)\s*\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)", word)
@@ -120,24 +124,28 @@ class SQLite(Engine):
             if kinds in ("integer", "real", "integer,real", "real,integer"):
                 lands = "BIGINT" if kinds == "integer" else "DOUBLE"
                 note = f"{name} is declared as {declared} but holds numbers: it lands as numbers"
-                return Column(**common, type=lands, reads=_AS_TEXT, note=note)
-            return Column(**common, type="TIMESTAMP" if "TIME" in word else "DATE", reads=_AS_TEXT)
+                return Column(**common, type=lands, **text, note=note)
+            return Column(**common, type="TIMESTAMP" if "TIME" in word else "DATE", **text)
         if "INT" in word:
-            return Column(**common, type="BIGINT", reads=_AS_TEXT)
+            return Column(**common, type="BIGINT", **text)
         if "BLOB" in word:
             return Column(
-                **common, type="BLOB", reads="case when {0} is not null then hex({0}) end", converts="unhex({})"
+                **common,
+                type="BLOB",
+                arrives="BLOB",
+                reads="case when {0} is not null then hex({0}) end",
+                converts="unhex({})",
             )
         if any(part in word for part in ("CHAR", "CLOB", "TEXT", "TIME")) or not declared:
-            return Column(**common, type="VARCHAR", reads=_AS_TEXT)
+            return Column(**common, type="VARCHAR", **text)
         if "BOOL" in word:
-            return Column(**common, type="BOOLEAN", reads=_AS_TEXT)
+            return Column(**common, type="BOOLEAN", **text)
         if decimal and int(decimal[1]) <= 38:
-            return Column(**common, type=f"DECIMAL({decimal[1]},{decimal[2] or 0})", reads=_AS_TEXT)
+            return Column(**common, type=f"DECIMAL({decimal[1]},{decimal[2] or 0})", **text)
         if any(part in word for part in ("REAL", "FLOA", "DOUB", "NUM", "DEC")):
             return Column(**common, type="DOUBLE", reads=_AS_FLOAT)
         note = f"{name} is of the type {declared}, which has no mapping: it lands as text"
-        return Column(**common, type="VARCHAR", reads=_AS_TEXT, note=note)
+        return Column(**common, type="VARCHAR", **text, note=note)
 
     def newest(self, table: Table, cursor: Column) -> str | None:
         """See `Engine.newest`."""

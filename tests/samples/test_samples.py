@@ -80,8 +80,10 @@ class Warehouse:
         relation = f"raw_{self.name}.{raw_table}"
         present = {row["column_name"] for row in self.query(f"describe {relation}")}
         columns, taken = [], set(SYSTEM_COLUMNS)
+        by_right = sorted(table.columns, key=lambda column: snake_case(column.name) != column.name)
+        names = {column: free(snake_case(column.name), taken) for column in by_right}
         for column in table.columns:
-            name = free(snake_case(column.name), taken)
+            name = names[column]
             if name not in present:
                 continue  # every difference says so
             unfit = f"json_exists(_unknown_fields, '/{column.name}')"

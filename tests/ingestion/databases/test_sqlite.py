@@ -134,6 +134,7 @@ def test_doubles_to_the_last_bit(sqlite_database, warehouse, declared):
     """In a column of reals, and in one of no type, where they are texts."""
     random.seed(1)
     doubles = [value for value in (struct.unpack("d", random.randbytes(8))[0] for _ in range(5000)) if value == value]
+    doubles += [random.choice((1, -1)) * 10 ** random.uniform(-16, 16) for _ in range(5000)]
     doubles += [0.1 + 0.2, 1 / 3, 2.0**53, 2.0**63, 5e-324, 1e22, 123456789.123456789]
     sqlite_database.execute(f"create table t (id integer primary key, v {declared})")
     with contextlib.closing(sqlite_database.connect()) as connection:
@@ -142,6 +143,18 @@ def test_doubles_to_the_last_bit(sqlite_database, warehouse, declared):
         connection.execute("commit")
     assert counts(warehouse.run("erp")["t"]) == (len(doubles), len(doubles), 0, 0, 0)
     assert [float(value) for (value,) in warehouse.query("select v from raw_erp.t order by id")] == doubles
+
+
+def test_doubles_in_no_more_digits_than_they_need(sqlite_database, warehouse):
+    """So that a decimal which was written as one is one."""
+    decimals = ["0.1", "12345678901.2345", "123456789012.3456", "987654321098.7654", "-0.0001"]
+    sqlite_database.execute("create table t (id integer primary key, v decimal(18,4), w)")
+    for decimal in decimals:
+        sqlite_database.execute("insert into t (v, w) values (?, ?)", float(decimal), float(decimal))
+    assert counts(warehouse.run("erp")["t"]) == (5, 5, 0, 0, 0)
+    landed = warehouse.query("select cast(v as varchar), w from raw_erp.t order by id")
+    assert [float(value) for value, _ in landed] == [float(decimal) for decimal in decimals]
+    assert [text for _, text in landed] == decimals
 
 
 def test_null_and_empty_blob(sqlite_database, warehouse):
