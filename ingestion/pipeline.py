@@ -29,8 +29,8 @@ MEMORY = "1GB"
 STORAGE_VERSION = "v1.3.0"
 """The oldest DuckDB that can open the warehouse. Its compression of texts is the first that is fast to load."""
 
-FAST = " using compression zstd"
-"""For texts that are different in every row: half the time to load, and not much larger."""
+KEY_COMPRESSION = " using compression zstd"
+"""Of texts that differ in every row: half the time to load, and the warehouse 4 % larger."""
 
 Columns = list[tuple[str, str, str]]
 """Of a table: name, DuckDB type, description."""
@@ -95,7 +95,7 @@ class Warehouse:
         for table, columns in {**tables, **LEDGER_TABLES}.items():
             if table not in existing:
                 declarations = ", ".join(
-                    f'"{name}" {sql_type}{FAST if name == "_key" else ""}' for name, sql_type, _ in columns
+                    f'"{name}" {sql_type}{KEY_COMPRESSION if name == "_key" else ""}' for name, sql_type, _ in columns
                 )
                 connection.execute(f"create table {dataset}.{table} ({declarations})")
             for name, sql_type, description in columns:

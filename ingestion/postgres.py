@@ -229,14 +229,14 @@ class Postgres(Engine):
 
     def has_lost(self, table: Table, columns: dict[str, Column], rows: str) -> bool:
         """Asks PostgreSQL, but only of columns in which there is what such values are scanned as."""
-        columns_of_rows = [
-            f"bool_or({(_MAY_BE_LATE if 'TIME' in column.type else _MAY_BE_NAN).replace('{}', quote(name))})"
-            for name, column in columns.items()
-        ]
         if not columns:
             return False
+        doubtful = ", ".join(
+            f"bool_or({(_MAY_BE_LATE if 'TIME' in column.type else _MAY_BE_NAN).replace('{}', quote(name))})"
+            for name, column in columns.items()
+        )
         with self._errors():
-            ((*doubts,),) = self._snapshot().execute(f"select {', '.join(columns_of_rows)} {rows}").fetchall()
+            ((*doubts,),) = self._snapshot().execute(f"select {doubtful} {rows}").fetchall()
         conditions = [
             f"({column.unfit.replace('{}', self.quote(column.name))})"
             for column, is_doubtful in zip(columns.values(), doubts, strict=True)

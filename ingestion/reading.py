@@ -235,17 +235,15 @@ class _Reading:
             staged.unlink()
             self._count(0, 0, 0)
             return
-        accepted = f"{_parquet(staged)} where {'_reason is null' if may_reject else 'true'}"
-        self.db.execute(f"create or replace temp view accepted as {accepted}")
-        self.db.execute("create or replace temp view rejected as select _key from accepted where false")
+        fits, does_not = ("_reason is null", "_reason is not null") if may_reject else ("true", "false")
+        self.db.execute(f"create or replace temp view accepted as {_parquet(staged)} where {fits}")
+        self.db.execute(f"create or replace temp view rejected as select _key {_parquet(staged)} where {does_not}")
         rejected = None
         if may_reject:
-            self.db.execute(f"""
-                create or replace temp view rejected as
-                select _position as position, _reason as reason, _original as original, _key {_parquet(staged)}
-                where _reason is not null
-            """)
-            rejected = self.db.table("rejected").to_arrow_table()
+            rejected = self.db.sql(
+                f"select _position as position, _reason as reason, _original as original, _key {_parquet(staged)} "
+                f"where {does_not}"
+            ).to_arrow_table()
         self.unknown |= contracts.unknown_names(self.db, "accepted")
         if not may_reject and not self.has_rows and self.window.is_complete:
             file, loaded = staged, read

@@ -544,7 +544,11 @@ class Tables:
             return careful
         scan = f"select {', '.join(map(quote, columns))} from {scanned}"
         landed = {f.name: columns[f.source] for f in stream.contract.fields if f.source in unfit}
-        return Query(scan, types, self.engine.copy, lambda rows: self.engine.has_lost(table, landed, rows) and careful)
+
+        def instead(rows: str) -> Query | None:
+            return careful if self.engine.has_lost(table, landed, rows) else None
+
+        return Query(scan, types, self.engine.copy, instead)
 
     def close(self) -> None:
         """Lets go of the connection."""

@@ -14,12 +14,15 @@ from ingestion.errors import SourceError
 from ingestion.sql import Column, Engine, Table, literal
 
 # A real with as many digits as it takes to tell it apart; a blob as an SQL literal, which no other type looks like.
-# SQLite rounds well to 15 digits only. Where they are too few it gives too many, marked by chr(1), for DuckDB to round.
+# SQLite rounds well to 15 digits only. Where they are too few it gives too many, marked by chr(1), for DuckDB to round;
+# a text that begins with chr(1) gets another one.
 _REAL = """case when abs({0}) not between 1e-15 and 1e15 then printf('%!.20g', {0})
     when cast(printf('%!.15g', {0}) as real) = {0} then printf('%!.15g', {0})
     else char(1) || printf('%!.20g', {0}) end"""
-_AS_TEXT = f"case typeof({{0}}) when 'blob' then quote({{0}}) when 'real' then {_REAL} else cast({{0}} as text) end"
-_ROUND = "case when {0}[1] = chr(1) then coalesce(cast(try_cast({0}[2:] as double) as varchar), {0}) else {0} end"
+_AS_TEXT = f"""case typeof({{0}}) when 'blob' then quote({{0}}) when 'real' then {_REAL}
+    else iif(unicode({{0}}) = 1, char(1), '') || {{0}} end"""
+_ROUND = """case when {0}[1] != chr(1) then {0} when {0}[2] = chr(1) then {0}[2:]
+    else cast(cast({0}[2:] as double) as varchar) end"""
 # An integer that no float holds exactly is made one that does not fit.
 _TOO_LONG = "typeof({0}) = 'integer' and {0} not between -9007199254740992 and 9007199254740992"
 _AS_FLOAT = f"""case when {_TOO_LONG} then cast({{0}} as text) || ' (an integer)'
@@ -143,7 +146,7 @@ class SQLite(Engine):
         if decimal and int(decimal[1]) <= 38:
             return Column(**common, type=f"DECIMAL({decimal[1]},{decimal[2] or 0})", **text)
         if any(part in word for part in ("REAL", "FLOA", "DOUB", "NUM", "DEC")):
-            return Column(**common, type="DOUBLE", reads=_AS_FLOAT)
+            return Column(**common, type="DOUBLE", reads=_AS_FLOAT, converts=_ROUND)
         note = f"{name} is of the type {declared}, which has no mapping: it lands as text"
         return Column(**common, type="VARCHAR", **text, note=note)
 

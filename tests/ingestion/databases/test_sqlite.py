@@ -157,6 +157,17 @@ def test_doubles_in_no_more_digits_than_they_need(sqlite_database, warehouse):
     assert [text for _, text in landed] == decimals
 
 
+def test_texts_that_begin_with_the_mark_of_reals(sqlite_database, warehouse):
+    texts = ["\x01", "\x0112.50", "\x01\x01", "\x01abc", "", "x\x01"]
+    sqlite_database.execute("create table t (id integer primary key, v text, w real)")
+    for text in texts:
+        sqlite_database.execute("insert into t (v) values (?)", text)
+    sqlite_database.execute("insert into t (v, w) values ('a', ?)", "\x0112.50")
+    assert counts(warehouse.run("erp")["t"]) == (7, 6, 0, 1, 0)
+    assert [text for (text,) in warehouse.query("select v from raw_erp.t order by id")] == texts
+    assert warehouse.query("select original ->> 'w' from raw_erp.rejected_rows") == [("\x0112.50",)]
+
+
 def test_null_and_empty_blob(sqlite_database, warehouse):
     sqlite_database.execute("create table t (id integer primary key, v blob)")
     sqlite_database.execute("insert into t values (1, null), (2, x''), (3, x'00')")
