@@ -1,12 +1,13 @@
 """A stream's contract: declared, documented fields that turn loosely typed rows into typed Arrow rows.
 
-DuckDB is the typing engine: one SQL statement per page casts every declared field, so a page with bad rows
-costs no more than a clean one. A row that does not fit is returned as rejected, with reason, position and
+DuckDB is the typing engine: one SQL statement casts every declared field of many rows, so bad rows cost no more than
+good ones. A row that does not fit is returned as rejected, with reason, position and
 original; a field that the contract does not know is kept as JSON in `_unknown_fields`.
 """
 
 import contextlib
 import dataclasses
+import functools
 import json
 import types
 import typing
@@ -16,20 +17,26 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 import duckdb
+import msgspec
 import pyarrow as pa
 
 from ingestion.errors import SourceError
 
 Money = Annotated[Decimal, "DECIMAL(18,4)"]
 Rate = Annotated[Decimal, "DECIMAL(28,12)"]
-
-ITEM = "_item"
-"""A page of JSON objects is a table of this one text column (and `_position`)."""
+EpochTime = Annotated[datetime, "TIMESTAMP WITH TIME ZONE", "epoch"]
+"""A time that may also come as whole milliseconds since 1970 (UTC)."""
 
 UNFIT = "_unfit"
 """A database's rows may have this column: a JSON object of values that no column of ours can hold, else null."""
 
-OWN_COLUMNS = (ITEM, "_position", UNFIT)
+_UNKNOWN, _NUMBER = "_unknown", "_number"
+"""What JSON objects become has these columns: the members that no field names, and the object's number."""
+
+OBSERVED_AT = "_observed_at"
+"""Rows of several requests carry it from the page to raw."""
+
+OWN_COLUMNS = ("_position", UNFIT, _UNKNOWN, _NUMBER, OBSERVED_AT)
 """Names that a page's other columns can't have."""
 
 _NUMBERS = ("int", "uint", "halffloat", "float", "double", "decimal", "bigint", "smallint", "ubigint", "hugeint")
@@ -70,7 +77,10 @@ class Field:
     enrich: str = ""
     """Method of `ingestion.enrichments` that is run over its values."""
     source: str = ""
-    """Name of the source's column or JSON member, where it is not `name`."""
+    """Name of the source's column or path of the JSON member, where it is not `name`. `a.*` is an object of what is
+    in `a` and in no other field, without nulls."""
+    is_epoch: bool = False
+    """The source may write the time as milliseconds since 1970."""
     is_lenient: bool = False
     """A value that the type can't hold lands as null, and its text in `_unknown_fields`; else it rejects its row."""
     note: str = ""
@@ -91,6 +101,8 @@ class Contract:
 
     description: str
     fields: tuple[Field, ...]
+    dropped: tuple[str, ...] = ()
+    """Paths of JSON members that nobody needs."""
 
     @property
     def key(self) -> list[Field]:
@@ -106,13 +118,13 @@ class Contract:
 def contract(declaration: type) -> Contract:
     """Class decorator: `name: type = field("description")` lines and a docstring become a Contract.
 
-    Types: int, float, str, bool, date, datetime (UTC), Money, Rate, each `| None` where null is allowed.
+    Types: int, float, str, bool, date, datetime (UTC), EpochTime, Money, Rate, each `| None` where null is allowed.
     """
     fields = []
     for name, hint in typing.get_type_hints(declaration, include_extras=True).items():
         options = typing.get_args(hint) if isinstance(hint, types.UnionType) or _is_union(hint) else (hint,)
         (kind,) = [option for option in options if option is not types.NoneType]
-        sql_type = kind.__metadata__[0] if typing.get_origin(kind) is Annotated else _TYPES[kind]
+        sql_type, *forms = kind.__metadata__ if typing.get_origin(kind) is Annotated else (_TYPES[kind],)
         declared: Field = getattr(declaration, name)
         fields.append(
             dataclasses.replace(
@@ -121,6 +133,7 @@ def contract(declaration: type) -> Contract:
                 type=sql_type,
                 nullable=len(options) > 1,
                 source=declared.source or name,
+                is_epoch="epoch" in forms,
             )
         )
     return Contract(" ".join((declaration.__doc__ or "").split()), tuple(fields))
@@ -138,6 +151,8 @@ class Typed:
     accepted: pa.Table
     rejected: pa.Table
     unknown: set[str]
+    rejected_numbers: set[int]
+    """Of JSON objects, counted from 0."""
 
 
 def missing_columns(contract: Contract, present: list[str]) -> None:
@@ -169,66 +184,190 @@ def registered(connection: duckdb.DuckDBPyConnection, **tables: pa.Table) -> Ite
             connection.unregister(name)
 
 
-def items(objects: Iterable[dict[str, Any]], where: str) -> pa.Table:
-    """A page of objects in the form that `apply` takes; their positions are `where` and a number from 1."""
-    texts = [_json_text(item) for item in objects]
-    positions = [f"{where} {number}" for number in range(1, len(texts) + 1)]
-    return pa.table({ITEM: pa.array(texts, pa.string()), "_position": pa.array(positions, pa.string())})
+@dataclasses.dataclass
+class Items:
+    """JSON objects as rows, each with its position."""
+
+    objects: list[dict[str, Any]]
+    positions: list[str | None]
+
+    def __len__(self) -> int:
+        return len(self.objects)
 
 
-def _json_text(item: dict[str, Any]) -> str:
-    """Decimals without exponent, so that no number is refused for its form; half a surrogate pair as ?."""
-
-    def plain(value: Any) -> str:
-        return format(value, "f") if isinstance(value, Decimal) else str(value)
-
-    return json.dumps(item, default=plain, ensure_ascii=False).encode(errors="replace").decode()
+def items(objects: Iterable[dict[str, Any]], where: str) -> Items:
+    """A page of JSON objects in the form that `apply` takes; their positions are `where` and a number from 1."""
+    objects = list(objects)
+    return Items(objects, [f"{where} {number}" for number in range(1, len(objects) + 1)])
 
 
-def apply(connection: duckdb.DuckDBPyConnection, contract: Contract, page: pa.Table) -> Typed:
-    """Types one page against its contract.
+def joined(pages: list[pa.Table | Items]) -> pa.Table | Items:
+    """The rows of several pages of one form as one page."""
+    if isinstance(pages[0], pa.Table):
+        return pa.concat_tables(pages)
+    return Items([o for page in pages for o in page.objects], [p for page in pages for p in page.positions])
 
-    `page` has the source's columns in whatever types they came, or JSON texts (see `items`); `_position`
-    says where each row was, null or absent where the source has no places. Raises SourceError where a
-    whole column is absent.
+
+def json_text(value: Any) -> str:
+    """JSON in one form: decimals and dates as texts, half a surrogate pair as ?."""
+    try:
+        return msgspec.json.encode(value, enc_hook=str).decode()
+    except UnicodeEncodeError:
+        return (
+            json.dumps(value, default=str, ensure_ascii=False, separators=(",", ":")).encode(errors="replace").decode()
+        )
+
+
+def _texts(values: list[Any]) -> pa.Array:
+    """JSON values as texts: a number without exponent, so that none is refused for its form, an object as JSON."""
+    try:
+        return pa.array(values, pa.string())
+    except (pa.ArrowTypeError, pa.ArrowInvalid, UnicodeEncodeError):
+        return pa.array([_text(value) for value in values], pa.string())
+
+
+def _text(value: Any) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, bool | dict | list):
+        return json_text(value)
+    return str(value)
+
+
+def _flat(contract: Contract, page: Items) -> pa.Table:
+    """The objects as a table of texts, a column per field."""
+    known = _known(contract)
+    levels: dict[tuple[str, ...], list[dict]] = {(): page.objects}
+    odd: set[int] = set()  # objects that may have something unknown: few or none, so the others have to be fast
+
+    def level_of(path: tuple[str, ...]) -> list[dict]:
+        """The nested objects at a path."""
+        if path not in levels:
+            members = [above.get(path[-1]) for above in level_of(path[:-1])]
+            levels[path] = [member if isinstance(member, dict) else {} for member in members]
+            odd.update(n for n, member in enumerate(members) if not isinstance(member, dict | None))
+        return levels[path]
+
+    columns = {}
+    for f in contract.fields:
+        *above, name = f.source.split(".")
+        objects = level_of(tuple(above))
+        if name == "*":
+            names = _at(known, above).keys()
+            columns[f.source] = _texts([_rest(value, names) for value in objects])
+        else:
+            columns[f.source] = _texts([value.get(name) for value in objects])
+    for path, objects in levels.items():
+        names = _at(known, path).keys()
+        if "*" not in names:
+            odd.update(n for n, value in enumerate(objects) if not value.keys() <= names)
+    unknown = [_unknown(value, known) or None if n in odd else None for n, value in enumerate(page.objects)]
+    columns["_position"] = pa.array(page.positions, pa.string())
+    columns[_UNKNOWN] = _texts(unknown)
+    columns[_NUMBER] = pa.array(range(len(page)), pa.int64())
+    return pa.table(columns)
+
+
+@functools.cache
+def _known(contract: Contract) -> dict[str, Any]:
+    """The members that the contract names, as nested dicts."""
+    known: dict[str, Any] = {}
+    for path in (*(f.source for f in contract.fields), *contract.dropped):
+        *above, name = path.split(".")
+        level = known
+        for step in above:
+            level = level.setdefault(step, {})
+        level.setdefault(name, None)
+    return known
+
+
+def _at(known: dict[str, Any], path: Iterable[str]) -> dict[str, Any]:
+    for step in path:
+        known = known[step]
+    return known
+
+
+def _rest(value: dict[str, Any], names: Iterable[str]) -> str | None:
+    """What no field names, in one order; without nulls, or a property more would make every row another."""
+    rest = {name: value[name] for name in sorted(value.keys() - names) if value[name] is not None}
+    return json_text(rest) if rest else None
+
+
+def _unknown(value: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
+    unknown = {} if "*" in known else {name: value[name] for name in sorted(value.keys() - known.keys())}
+    for name, below in known.items():
+        if below and (member := value.get(name)) is not None:
+            if not isinstance(member, dict):
+                unknown[name] = member
+            elif rest := _unknown(member, below):
+                unknown[name] = rest
+    return unknown
+
+
+def apply(
+    connection: duckdb.DuckDBPyConnection,
+    contract: Contract,
+    page: pa.Table | Items,
+    observed_at: pa.Array | pa.ChunkedArray | None = None,
+) -> Typed:
+    """Types rows against their contract.
+
+    `page` has the source's columns in whatever types they came, or JSON objects (see `items`); `_position` says where
+    each row was, null or absent where the source has no places. `observed_at`, per row, comes back as `_observed_at`.
+    Raises SourceError where a whole column is absent.
     """
-    with registered(connection, page=page):
-        types = {name: str(page.schema.field(name).type) for name in page.column_names}
-        table = connection.sql(typing_query(contract, "page", types)).to_arrow_table()
-    rejected = table.filter(pa.compute.is_valid(table["_reason"]))
-    accepted = table.filter(pa.compute.is_null(table["_reason"])) if rejected.num_rows else table
+    table = _flat(contract, page) if isinstance(page, Items) else page
+    if observed_at is not None:
+        table = table.append_column(OBSERVED_AT, observed_at)
+    with registered(connection, page=table):
+        types = {name: str(table.schema.field(name).type) for name in table.column_names}
+        typed = connection.sql(typing_query(contract, "page", types)).to_arrow_table()
+    rejected = typed.filter(pa.compute.is_valid(typed["_reason"]))
+    accepted = typed.filter(pa.compute.is_null(typed["_reason"])) if rejected.num_rows else typed
     unknown: set[str] = set()
-    if table["_unknown_fields"].null_count < table.num_rows:
-        with registered(connection, unknown_page=table.select(["_unknown_fields"])):
+    if typed["_unknown_fields"].null_count < typed.num_rows:
+        with registered(connection, unknown_page=typed.select(["_unknown_fields"])):
             unknown = unknown_names(connection, "unknown_page")
+    numbers: list[int] = []
+    if isinstance(page, Items) and rejected.num_rows:
+        numbers = [int(number) for number in rejected["_original"].to_pylist()]
+        originals = [json_text(page.objects[number]) for number in numbers]
+        at = rejected.column_names.index("_original")
+        rejected = rejected.set_column(at, "_original", pa.array(originals, pa.string()))
+    told = {"_position": "position", "_reason": "reason", "_original": "original", "_key": "_key"}
+    told |= {OBSERVED_AT: "observed_at"} if observed_at is not None else {}
     return Typed(
         accepted.drop_columns(["_reason", "_original"]),
-        rejected.select(["_position", "_reason", "_original", "_key"]).rename_columns(
-            ["position", "reason", "original", "_key"]
-        ),
+        rejected.select(list(told)).rename_columns(list(told.values())),
         unknown,
+        set(numbers),
     )
 
 
 def may_reject(contract: Contract, types: dict[str, str]) -> bool:
-    """Whether a relation with columns of these types may have rows that do not fit."""
-    return ITEM in types or any(_problem(f, quote(f.source)) for f in contract.fields)
+    """Whether a relation may have rows that do not fit."""
+    return any(_problem(f, quote(f.source)) for f in contract.fields)
 
 
 def typing_query(contract: Contract, relation: str, types: dict[str, str]) -> str:
     """SQL that types a relation (a name, or a query in parentheses) whose columns have these types.
 
-    It gives the contract's columns, `_key`, `_version`, `_row_hash`, `_position`, `_unknown_fields`, and for rows that
-    do not fit `_reason` and `_original`. Raises SourceError where a whole column is absent.
+    It gives the contract's columns, `_key`, `_version`, `_row_hash`, `_position`, `_unknown_fields`, for rows that do
+    not fit `_reason` and `_original`, and `_observed_at` where the relation has it. Raises SourceError where a whole
+    column is absent.
     """
-    is_json = ITEM in types
-    present = [name for name in types if name not in ("_position", UNFIT)]
-    if not is_json:
-        missing_columns(contract, present)
+    is_json = _UNKNOWN in types
+    present = [name for name in types if name not in OWN_COLUMNS]
+    missing_columns(contract, present)
     columns, problems, misfits = [], [], []
     for f in contract.fields:
-        raw = _json_member(f.source) if is_json else quote(f.source)
-        source_type = "string" if is_json else types[f.source]
+        raw, source_type = quote(f.source), types[f.source]
+        if is_json and f.type != "VARCHAR":  # APIs write "" for nothing
+            raw = f"nullif({raw}, '')"
         value = _value(f, raw, source_type)
         if UNFIT in types:
             value = f"case when {_member(UNFIT, f.source)} is null then {value} end"
@@ -246,6 +385,7 @@ def typing_query(contract: Contract, relation: str, types: dict[str, str]) -> st
         unknown = f"nullif(cast({merged} as varchar), '{{}}')"
     reason = f"nullif(concat_ws('; ', {', '.join(problems)}), '')" if problems else "cast(null as varchar)"
     position = "_position" if "_position" in types else "cast(null as varchar)"
+    observed_at = f", {OBSERVED_AT}" if OBSERVED_AT in types else ""
     values = [quote(f"typed {f.name}") for f in contract.fields]
     version = contract.version
     # The same values under other names or in other types are another row.
@@ -253,7 +393,7 @@ def typing_query(contract: Contract, relation: str, types: dict[str, str]) -> st
     return f"""
         with typed as (
             select {", ".join(columns)}, {unknown} as _unknown_fields, {original} as _original,
-                {position} as _position, {reason} as _reason
+                {position} as _position, {reason} as _reason{observed_at}
             from {relation}
         ),
         -- An integer, at a third of what a text costs to load; of 63 bits, for engines that have no unsigned ones.
@@ -264,7 +404,7 @@ def typing_query(contract: Contract, relation: str, types: dict[str, str]) -> st
             {_key(contract)} as _key,
             {quote(f"typed {version.name}") if version else "cast(null as timestamptz)"} as _version,
             _row_hash, _position, _unknown_fields, _reason,
-            case when _reason is not null then _original end as _original
+            case when _reason is not null then _original end as _original{observed_at}
         from hashed
     """
 
@@ -277,7 +417,11 @@ def _value(f: Field, raw: str, source_type: str) -> str:
     """SQL for a value in its declared type; null where it does not fit."""
     if f.is_lenient and not _is_text(source_type):
         return raw if source_type == f.type else f"cast({raw} as {f.type})"
-    return _cast(raw, f.type, source_type.lower())
+    cast = _cast(raw, f.type, source_type.lower())
+    if f.is_epoch and _is_text(source_type):
+        milliseconds = f"make_timestamptz(try_cast({raw} as bigint) * 1000)"
+        return f"case when regexp_full_match({raw}, '-?[0-9]{{11,14}}') then {milliseconds} else {cast} end"
+    return cast
 
 
 def _problem(f: Field, raw: str) -> str:
@@ -312,25 +456,12 @@ def _cast(raw: str, target: str, arrow_type: str) -> str:
 
 
 def _unknown_and_original(contract: Contract, types: dict[str, str], present: list[str]) -> tuple[str, str]:
+    if _UNKNOWN in types:
+        return _UNKNOWN, f"cast({_NUMBER} as varchar)"
     known = {f.source for f in contract.fields}
-    if ITEM in types:
-        unknown = f"nullif({_without(ITEM, [path.split('.') for path in sorted(known)])}, '{{}}')"
-        return f"case when json_valid({ITEM}) then {unknown} end", ITEM
     new = [name for name in present if name not in known]
     unknown = f"cast(to_json(struct_pack({_pack(new, types)})) as varchar)" if new else "cast(null as varchar)"
     return unknown, f"cast(to_json(struct_pack({_pack(present, types)})) as varchar)"
-
-
-def _without(value: str, paths: list[list[str]]) -> str:
-    """SQL for the text of a JSON object without the members at `paths`; an object that this empties goes too."""
-    names = sorted({path[0] for path in paths})
-    # A merge patch with nulls takes members away and leaves the rest as it was written.
-    parts = [value, f"'{json.dumps(dict.fromkeys(names))}'"]
-    for name in names:
-        if below := [path[1:] for path in paths if path[0] == name and path[1:]]:
-            rest = _without(f"""({value} -> '$."{name}"')""", below)
-            parts.append(f"case when {rest} = '{{}}' then '{{}}' else json_object('{name}', json({rest})) end")
-    return f"cast(json_merge_patch({', '.join(parts)}) as varchar)"
 
 
 def unknown_names(connection: duckdb.DuckDBPyConnection, relation: str) -> set[str]:
@@ -346,12 +477,6 @@ def _key(contract: Contract) -> str:
     if len(names) == 1:
         return f"cast({names[0]} as varchar)"
     return f"cast(to_json([{', '.join(f'cast({name} as varchar)' for name in names)}]) as varchar)"
-
-
-def _json_member(path: str) -> str:
-    """SQL for a member of the JSON item as text; a dotted path reaches into nested objects."""
-    steps = "".join(f'."{step}"' for step in path.split("."))
-    return f"({ITEM} ->> '${steps}')"
 
 
 def _member(column: str, name: str) -> str:

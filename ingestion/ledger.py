@@ -105,7 +105,10 @@ def rejected_rows(
     *,
     is_replayed: bool = False,
 ) -> Any:
-    """Rows for rejected_rows from (position, reason, original), with the id by which each is known again."""
+    """Rows for rejected_rows from (position, reason, original), with the id by which each is known again.
+
+    `observed_at` is for those that do not carry it.
+    """
     ids = [
         hashlib.md5("\x1f".join([stream.name, row["position"] or "", row["original"]]).encode()).hexdigest()
         for row in rejected.select(["position", "original"]).to_pylist()

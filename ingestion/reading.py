@@ -28,6 +28,9 @@ from ingestion.stream import Buckets, KeySweep, Page, Query, Reader, Run, Snapsh
 
 log = logging.getLogger("ingestion")
 
+BATCH = 10_000
+"""Rows that are typed at once."""
+
 
 def resources(streams: Iterable[Stream], reader: Reader, run: Run | None) -> Iterator[Any]:
     """One dlt resource per stream; a stream that fails writes so into the ledger and stops no other."""
@@ -138,8 +141,7 @@ class _Reading:
                     "If that is right, run again with --accept-deletes"
                 )
             self.window.is_complete |= stream.is_dropped
-            for page in () if stream.is_dropped else reader.read(self.stream, self.window):
-                yield from self._sweep(page) if isinstance(page, KeySweep) else self._page(page)
+            yield from self._items(() if stream.is_dropped else reader.read(self.stream, self.window))
             if self.window.is_complete and isinstance(self.stream.kind, State):
                 self._load_known()
                 yield from self._mark_gone("known", "seen", self._observed(started_at))
@@ -194,15 +196,47 @@ class _Reading:
         self.db.execute(f"create or replace temp table known as {query}")
         self.is_known_whole = keys is None
 
-    def _page(self, page: Page) -> Iterator[Any]:
-        if isinstance(page.rows, Query):
-            yield from self._query(page.rows, page.observed_at)
-            return
+    def _items(self, items: Iterable[Page | KeySweep]) -> Iterator[Any]:
+        """Pages are typed many at a time, since planning the statement costs as much as typing thousands of rows."""
+        batch: list[Page] = []
+
+        def flush() -> Iterator[Any]:
+            due = batch.copy()
+            batch.clear()
+            if due:
+                yield from self._pages(due)
+
+        try:
+            for item in items:
+                is_page = isinstance(item, Page) and not isinstance(item.rows, Query)
+                if not is_page or (batch and not _are_alike(batch[0], item)):
+                    yield from flush()
+                if is_page:
+                    batch.append(item)
+                    if sum(len(page.rows) for page in batch) >= BATCH:
+                        yield from flush()
+                elif isinstance(item, KeySweep):
+                    yield from self._sweep(item)
+                else:
+                    yield from self._query(item.rows, item.observed_at)
+        except Exception:
+            yield from flush()  # what was read before the failure is kept
+            raise
+        yield from flush()
+
+    def _pages(self, pages: list[Page]) -> Iterator[Any]:
         self._load_known()
-        observed_at = self._observed(page.observed_at)
-        typed = contracts.apply(self.db, self.stream.contract, page.rows)
-        parts = [typed.rejected] if page.rejected is None else [typed.rejected, page.rejected]
-        rejected = pa.concat_tables(parts, promote_options="default")
+        observed = [pa.scalar(self._observed(page.observed_at), pa.timestamp("us", "UTC")) for page in pages]
+        moments = pa.chunked_array(
+            [pa.repeat(at, len(page.rows)) for at, page in zip(observed, pages, strict=True)], pa.timestamp("us", "UTC")
+        )
+        typed = contracts.apply(self.db, self.stream.contract, contracts.joined([page.rows for page in pages]), moments)
+        unreadable = [
+            page.rejected.append_column("observed_at", pa.repeat(at, page.rejected.num_rows))
+            for at, page in zip(observed, pages, strict=True)
+            if page.rejected is not None
+        ]
+        rejected = pa.concat_tables([typed.rejected, *unreadable], promote_options="default")
         with contracts.registered(self.db, accepted=typed.accepted, rejected=rejected):
             if self.is_snapshot:
                 new = self._new_scopes()
@@ -213,12 +247,11 @@ class _Reading:
         self.unknown |= typed.unknown
         self._count(typed.accepted.num_rows, new.num_rows, rejected.num_rows)
         if new.num_rows:
-            yield conform(self.stream.columns, new, _observed_at=observed_at)
+            yield conform(self.stream.columns, new)
         if rejected.num_rows:
-            yield rejected_rows(self.stream, self.run, rejected, observed_at)
-        for scope in self._emptied_scopes(page, typed.accepted, rejected):
-            mark = pa.table({"_scope": [scope], "_scope_rows": [0], "_mark": ["empty"]})
-            yield conform(self.stream.columns, mark, _observed_at=observed_at)
+            yield rejected_rows(self.stream, self.run, rejected)
+        if marks := self._emptied_scopes(pages, typed.accepted, rejected):
+            yield conform(self.stream.columns, pa.Table.from_pylist(marks))
 
     def _query(self, query: Query, observed_at: datetime) -> Iterator[Any]:
         """Rows by the million: typed on their way into a Parquet file, which dlt imports as it is."""
@@ -320,16 +353,22 @@ class _Reading:
             from scoped join scopes using (_scope) anti join known using (_scope, _scope_hash)
         """).to_arrow_table()
 
-    def _emptied_scopes(self, page: Page, accepted: pa.Table, rejected: pa.Table) -> list[str]:
-        """Scopes that were read completely, had rows before, and now have none; a rejected row may be of any."""
-        if not self.is_snapshot or rejected.num_rows or not page.scopes:
+    def _emptied_scopes(self, pages: list[Page], accepted: pa.Table, rejected: pa.Table) -> list[dict[str, Any]]:
+        """Marks for scopes that were read completely, had rows before, and now have none; a rejected row may be of
+        any."""
+        read = {scope: self._observed(page.observed_at) for page in pages for scope in page.scopes or ()}
+        if not self.is_snapshot or rejected.num_rows or not read:
             return []
         with contracts.registered(self.db, accepted=accepted):
             emptied = self.db.sql(f"""
                 select _scope from known where _scope_hash is distinct from 'empty'
                 except select {self._scope} from accepted
             """).fetchall()
-        return [scope for (scope,) in emptied if scope in page.scopes]
+        return [
+            {"_scope": scope, "_scope_rows": 0, "_mark": "empty", "_observed_at": read[scope]}
+            for (scope,) in emptied
+            if scope in read
+        ]
 
     def _sweep(self, sweep: KeySweep) -> Iterator[Any]:
         """Compares the source's keys and cursors with raw: fetches what differs, marks what is gone or back."""
@@ -349,8 +388,7 @@ class _Reading:
                 on held._key = alive._key and held._cursor is not distinct from alive._cursor
             anti join seen on held._key = seen._key
         """)
-        for page in sweep.fetch(late.project(self._key_columns("VARCHAR")).to_arrow_table()):
-            yield from self._page(page)
+        yield from self._items(sweep.fetch(late.project(self._key_columns("VARCHAR")).to_arrow_table()))
         yield from self._mark_gone(alive, "held", observed_at)
         back = self.db.sql(
             f"select _key, 'back' as _mark from {_ALIVE} where is_gone and _key in (select _key from held)"
@@ -423,6 +461,13 @@ class _Reading:
     def _marks(self, marks: duckdb.DuckDBPyRelation, observed_at: datetime) -> pa.Table:
         columns = ", ".join(filter(None, ["*", self._key_columns()]))
         return conform(self.stream.columns, marks.project(columns).to_arrow_table(), _observed_at=observed_at)
+
+
+def _are_alike(one: Page, other: Page) -> bool:
+    """Whether the rows of two pages can be typed by one statement."""
+    if isinstance(one.rows, pa.Table) and isinstance(other.rows, pa.Table):
+        return one.rows.schema == other.rows.schema
+    return type(one.rows) is type(other.rows)
 
 
 def _parquet(file: Path) -> str:

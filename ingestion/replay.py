@@ -1,8 +1,10 @@
 """Rejected rows, validated again with today's contract; those that fit now are loaded as first observed."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import dlt
@@ -32,21 +34,17 @@ def replay(warehouse: Warehouse, system: System) -> dict[str, tuple[int, int]]:
 
     def read(stream: Stream, rows: list[dict[str, Any]]) -> Iterator[Any]:
         started_at, counts, db = datetime.now(UTC), Counter(), contracts.engine()
-        for observed_at in sorted({row["observed_at"] for row in rows}):
-            page = pa.Table.from_pylist([row for row in rows if row["observed_at"] == observed_at]).drop_columns(
-                "observed_at"
-            )
-            typed = contracts.apply(
-                db,
-                stream.contract,
-                page.rename_columns({"original": contracts.ITEM, "position": "_position"}),
-            )
-            counts.update(read=page.num_rows, loaded=typed.accepted.num_rows, rejected=typed.rejected.num_rows)
-            if typed.accepted.num_rows:
-                yield conform(stream.columns, typed.accepted, _observed_at=observed_at)
-                still = {(row["position"], row["original"]) for row in typed.rejected.to_pylist()}
-                replayed = [row for row in page.to_pylist() if (row["position"], row["original"]) not in still]
-                yield rejected_rows(stream, run, pa.Table.from_pylist(replayed), observed_at, is_replayed=True)
+        objects = [_object(row["original"]) for row in rows]
+        rows = [row for row, value in zip(rows, objects, strict=True) if value is not None]
+        counts.update(read=len(objects), rejected=len(objects) - len(rows))
+        page = contracts.Items([value for value in objects if value is not None], [row["position"] for row in rows])
+        observed_at = pa.array([row["observed_at"] for row in rows], pa.timestamp("us", "UTC"))
+        typed = contracts.apply(db, stream.contract, page, observed_at)
+        counts.update(loaded=typed.accepted.num_rows, rejected=typed.rejected.num_rows)
+        if typed.accepted.num_rows:
+            yield conform(stream.columns, typed.accepted)
+            replayed = [row for number, row in enumerate(rows) if number not in typed.rejected_numbers]
+            yield rejected_rows(stream, run, pa.Table.from_pylist(replayed), is_replayed=True)
         outcome[stream.name] = (counts["loaded"], counts["rejected"])
         yield ledger_row(stream, run, counts, status="replayed", started_at=started_at)
 
@@ -64,3 +62,11 @@ def replay(warehouse: Warehouse, system: System) -> dict[str, tuple[int, int]]:
     if waiting:
         warehouse.load(system.name, replays)
     return outcome
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    try:
+        value = json.loads(text, parse_float=Decimal)
+    except ValueError:
+        return None  # a line as it was read
+    return value if isinstance(value, dict) else None

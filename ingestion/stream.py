@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from ingestion.contract import Contract, Field
+from ingestion.contract import Contract, Field, Items
 
 TIME = "TIMESTAMP WITH TIME ZONE"
 
@@ -127,7 +127,7 @@ class Page:
     completely, so that one without any row is known to be empty.
     """
 
-    rows: pa.Table | Query
+    rows: pa.Table | Items | Query
     observed_at: datetime
     rejected: pa.Table | None = None
     scopes: list[str] | None = None

@@ -1,5 +1,6 @@
 """The contract: every type, strict and loose forms, unknown fields, JSON and columns."""
 
+import dataclasses
 import json
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -8,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from ingestion import contract as contracts
-from ingestion.contract import Money, Rate, contract, field, items
+from ingestion.contract import EpochTime, Money, Rate, contract, field, items
 from ingestion.errors import SourceError
 
 
@@ -130,19 +131,15 @@ def test_accepted(db, name, value, expected):
         ("number", "1e3", "an integer"),
         ("number", "9223372036854775808", "an integer"),
         ("number", 10**40, "an integer"),
-        ("number", "", "an integer"),
         ("number", "0x10", "an integer"),
         ("number", True, "an integer"),
         ("number", "1 2", "an integer"),
         ("share", "1,5", "a number"),
-        ("share", "", "a number"),
         ("is_new", "2", "true or false"),
-        ("is_new", "", "true or false"),
         ("day", "2024-01-01 junk", "a date"),
         ("day", "2026-02-30", "a date"),
         ("day", "01.02.2026", "a date"),
         ("day", "2026-02-28T10:00:00Z", "a date"),
-        ("day", "", "a date"),
         ("moment", "2024-01-01 junk", "a time"),
         ("moment", "2026-02-28T25:00:00Z", "a time"),
         ("moment", "infinity", "a time"),
@@ -154,13 +151,23 @@ def test_accepted(db, name, value, expected):
         ("amount", "1,50", "a decimal(18,4)"),
         ("amount", "EUR 5", "a decimal(18,4)"),
         ("amount", "123456789012345.00", "a decimal(18,4)"),
-        ("amount", "", "a decimal(18,4)"),
         ("rate", "0.0000000000001", "a decimal(28,12)"),
     ],
 )
 def test_rejected(db, name, value, spoken):
     text = value if isinstance(value, str) else json.dumps(value)
     assert one(db, **{name: value}) == f"{name}: '{text}' is not {spoken}"
+
+
+def test_an_empty_text_is_no_value_in_json(db):
+    """But in a text, where it may mean something, and in a table, whose source has nulls."""
+    empty = dict.fromkeys(["share", "is_new", "day", "moment", "amount"], "")
+    row = one(db, name="", **empty)
+    assert {name: row[name] for name in ("name", *empty)} == {"name": "", **dict.fromkeys(empty)}
+    assert one(db, number="") == "number: is missing"
+    page = {f.name: pa.array([None], pa.string()) for f in Everything.fields} | {"number": pa.array([""])}
+    outcome = contracts.apply(db, Everything, pa.table(page))
+    assert outcome.rejected["reason"].to_pylist() == ["number: '' is not an integer"]
 
 
 @pytest.mark.parametrize(
@@ -213,11 +220,11 @@ def test_bad_rows_alone_are_rejected(db):
     outcome = typed(db, GOOD, {"name": "no key"}, {"number": 3, "amount": "x", "day": "y", "extra": 1}, {"number": 4})
     assert outcome.accepted["number"].to_pylist() == [7, 4]
     assert outcome.rejected.to_pylist() == [
-        {"position": "page 2", "reason": "number: is missing", "original": '{"name": "no key"}', "_key": None},
+        {"position": "page 2", "reason": "number: is missing", "original": '{"name":"no key"}', "_key": None},
         {
             "position": "page 3",
             "reason": "day: 'y' is not a date; amount: 'x' is not a decimal(18,4)",
-            "original": '{"number": 3, "amount": "x", "day": "y", "extra": 1}',
+            "original": '{"number":3,"amount":"x","day":"y","extra":1}',
             "_key": "3",
         },
     ]
@@ -313,3 +320,57 @@ def test_empty_page(db):
 def test_null_and_empty_text_differ_in_the_hash(db):
     hashes = typed(db, {"number": 1, "name": ""}, {"number": 1, "name": None}).accepted["_row_hash"].to_pylist()
     assert hashes[0] != hashes[1]
+
+
+@contract
+class Record:
+    """One record, whose properties the source's users add to."""
+
+    record_id: str = field("Number.", key=True, source="id")
+    email: str | None = field("Address.", source="properties.email")
+    closed_at: EpochTime | None = field("When it was closed.", source="properties.closed")
+    custom: str | None = field("The other properties.", source="properties.*")
+
+
+RECORD = dataclasses.replace(Record, dropped=("properties.hs_id", "links"))
+
+
+def test_the_rest_of_an_object_is_a_field_and_what_is_dropped_is_not_unknown(db):
+    properties = {"email": "a@b", "hs_id": "1", "z": "9", "a": {"deep": 1.50}, "none": None}
+    outcome = typed(
+        db,
+        {"id": "1", "links": ["x"], "properties": properties},
+        {"id": "2", "properties": {"email": None}},
+        {"id": "3", "properties": "odd", "more": 1},
+        of=RECORD,
+    )
+    assert outcome.accepted["custom"].to_pylist() == ['{"a":{"deep":1.5},"z":"9"}', None, None]
+    assert outcome.accepted["_unknown_fields"].to_pylist() == [None, None, '{"more":1,"properties":"odd"}']
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (1709251200123, datetime(2024, 3, 1, 0, 0, 0, 123000, UTC)),
+        ("1709251200123", datetime(2024, 3, 1, 0, 0, 0, 123000, UTC)),
+        ("2024-03-01T01:00:00.5+01:00", datetime(2024, 3, 1, 0, 0, 0, 500000, UTC)),
+        ("2024-03-01", datetime(2024, 3, 1, tzinfo=UTC)),
+        ("", None),
+    ],
+)
+def test_a_time_in_several_forms(db, value, expected):
+    (row,) = typed(db, {"id": "1", "properties": {"closed": value}}, of=RECORD).accepted.to_pylist()
+    assert row["closed_at"] == expected
+
+
+def test_a_number_that_is_no_time(db):
+    outcome = typed(db, {"id": "1", "properties": {"closed": "20240301"}}, of=RECORD)
+    assert outcome.rejected["reason"].to_pylist() == ["closed_at: '20240301' is not a time"]
+
+
+def test_rows_of_several_requests_keep_when_they_were_observed(db):
+    page = items([{"id": 1}, {"id": "x"}], "page")
+    moments = [datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)]
+    outcome = contracts.apply(db, Small, page, pa.array(moments, pa.timestamp("us", "UTC")))
+    assert outcome.accepted["_observed_at"].to_pylist() == moments[:1]
+    assert outcome.rejected["observed_at"].to_pylist() == moments[1:]

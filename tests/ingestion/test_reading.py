@@ -117,8 +117,8 @@ def test_rejected_row_is_kept_and_not_gone(things, warehouse):
     assert ids == [(4, 2)], "the same rejected row has the same id"
     assert rejected == [
         ("made_up", "things", "page 2", "amount: 'x' is not a decimal(18,4)",
-         '{"thing_id": 2, "label": "a", "amount": "x"}', False),
-        ("made_up", "things", "page 3", "label: is missing", '{"thing_id": 3, "label": null}', False),
+         '{"thing_id":2,"label":"a","amount":"x"}', False),
+        ("made_up", "things", "page 3", "label: is missing", '{"thing_id":3,"label":null}', False),
     ]  # fmt: skip
 
 
