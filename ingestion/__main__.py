@@ -64,7 +64,7 @@ def check_command(parsed: argparse.Namespace) -> int:
         for system in systems:
             reader = None
             try:
-                streams = list(system.streams)
+                streams = list(system.streams if system.has_catalog else system.chosen)
             except SourceError as error:
                 failed += 1
                 print(f"{system.name}: failed: {explain(error)}", flush=True)

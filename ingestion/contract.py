@@ -195,9 +195,12 @@ class Items:
         return len(self.objects)
 
 
-def items(objects: Iterable[dict[str, Any]], where: str) -> Items:
-    """A page of JSON objects in the form that `apply` takes; their positions are `where` and a number from 1."""
+def items(objects: Iterable[dict[str, Any]], where: str, key: str = "") -> Items:
+    """A page of JSON objects in the form that `apply` takes; their positions are `where` and the member `key`, by which
+    an object is known again, or a number from 1."""
     objects = list(objects)
+    if key:
+        return Items(objects, [f"{where} {value.get(key)}" for value in objects])
     return Items(objects, [f"{where} {number}" for number in range(1, len(objects) + 1)])
 
 
@@ -446,13 +449,22 @@ def _cast(raw: str, target: str, arrow_type: str) -> str:
             return f"case when {cast} = {raw} then {cast} end"
     elif target != "BOOLEAN" and arrow_type.startswith(("date", "timestamp")):
         return f"case when {cast} = {raw} and isfinite({cast}) then {cast} end"
-    if target.startswith("DECIMAL"):
-        scale = int(target.rstrip(")").split(",")[1])
-        pattern = rf"[+-]?(\d+(\.\d{{0,{scale}}}0*)?|\.\d{{1,{scale}}}0*)" if scale else r"[+-]?\d+(\.0*)?"
-    else:
-        pattern = _LOOKS_LIKE[target]
     text = f"trim(cast({raw} as varchar))"
-    return f"case when regexp_full_match({text}, '{pattern}') then try_cast({text} as {target}) end"
+    if target.startswith("DECIMAL"):
+        # With an exponent, up to 15 digits: those a double can tell apart.
+        exponent = r"[+-]?\d(\.\d{0,14})?[eE][+-]?\d{1,2}"
+        is_exact = f"cast(try_cast({text} as {target}) as double) = try_cast({text} as double)"
+        plain = _plain_decimal(target)
+        return (
+            f"case when regexp_full_match({text}, '{plain}') "
+            f"or (regexp_full_match({text}, '{exponent}') and {is_exact}) then try_cast({text} as {target}) end"
+        )
+    return f"case when regexp_full_match({text}, '{_LOOKS_LIKE[target]}') then try_cast({text} as {target}) end"
+
+
+def _plain_decimal(target: str) -> str:
+    scale = int(target.rstrip(")").split(",")[1])
+    return rf"[+-]?(\d+(\.\d{{0,{scale}}}0*)?|\.\d{{1,{scale}}}0*)" if scale else r"[+-]?\d+(\.0*)?"
 
 
 def _unknown_and_original(contract: Contract, types: dict[str, str], present: list[str]) -> tuple[str, str]:

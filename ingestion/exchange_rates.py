@@ -81,7 +81,7 @@ class Reader:
 
     def close(self) -> None:
         """Closes the connection."""
-        self.client.session.close()
+        self.client.close()
 
     def _rates(self, first: date, last: date) -> Answer | None:
         """The rates of a range of days; None where it has no working day."""
@@ -120,4 +120,4 @@ def exchange_rates(
 
     `base_url` is the service, up to its version: https://api.frankfurter.dev/v1 is the public one.
     """
-    return resources(STREAMS, Reader(base_url, base, start), run)
+    return resources(STREAMS, Reader(base_url, base, start), run, is_concurrent=True)

@@ -1,12 +1,17 @@
-"""One HTTP client for all API sources: retries, waits, and errors that a person can act on."""
+"""One HTTP client for all API sources: retries, waits, limits, and errors that a person can act on."""
 
+import collections
 import dataclasses
 import email.utils
 import json
+import threading
+import time
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import tenacity
 
 from ingestion.errors import SourceError
@@ -20,93 +25,196 @@ LONGEST_WAIT = 600.0
 TIMEOUT = (10, 120)
 """Seconds to connect, and between two pieces of an answer."""
 
+_decoder = msgspec.json.Decoder(float_hook=Decimal)
+
 
 @dataclasses.dataclass
 class Answer:
-    """A JSON answer; numbers with a fraction are Decimal, so that no digit is lost. `observed_at` is when the
-    request began (UTC)."""
+    """A JSON answer; numbers with a fraction are Decimal, so that no digit is lost.
+
+    `observed_at` is when the request began by our clock, `served_at` when it was answered by the server's (UTC).
+    """
 
     json: Any
     path: str
     observed_at: datetime
+    served_at: datetime
 
 
-class NotFound(SourceError):
+class Refused(SourceError):
+    """The server answered `status`, of the 400s, and would do so again."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class NotFound(Refused):
     """The server answered 404."""
 
 
 class _Transient(Exception):
     """Worth another try. `wait` is what the server asked for, in seconds."""
 
-    def __init__(self, message: str, wait: float | None = None) -> None:
+    def __init__(self, message: str, wait: float | None = None, *, is_limit: bool = False) -> None:
         super().__init__(message)
-        self.wait = wait
+        self.wait, self.is_limit = wait, is_limit
+
+
+class Limit:
+    """At most `requests` within any `seconds`, over all threads; `pause` holds all of them up."""
+
+    def __init__(self, requests: int, seconds: float) -> None:
+        self.requests, self.seconds = requests, seconds
+        self._sent: collections.deque[float] = collections.deque()
+        self._lock, self._resume_at = threading.Lock(), 0.0
+
+    def wait(self) -> None:
+        """Returns when the next request may be sent."""
+        while True:
+            with self._lock:
+                now = time.monotonic()
+                while self._sent and self._sent[0] <= now - self.seconds:
+                    self._sent.popleft()
+                free_at = self._sent[-self.requests] + self.seconds if len(self._sent) >= self.requests else now
+                delay = max(free_at, self._resume_at) - now
+                if delay <= 0:
+                    self._sent.append(now)
+                    return
+            time.sleep(delay)
+
+    def pause(self, seconds: float) -> None:
+        """The server has had enough for the time being."""
+        with self._lock:
+            self._resume_at = max(self._resume_at, time.monotonic() + seconds)
 
 
 class Client:
-    """GETs JSON below one base URL.
+    """GETs and POSTs JSON below one base URL; threads may share it.
 
-    429, 5xx, broken connections, cut bodies, and a 200 that is not JSON are tried again with exponential
-    back-off and jitter, or after the time in Retry-After; any other refusal is a SourceError at once.
+    429, 5xx, broken connections, cut bodies, and a 200 that is not the expected JSON are tried again with exponential
+    back-off and jitter, or after the time in Retry-After; any other refusal is a `Refused` at once. `is_busy` tells
+    the answers with which a vendor asks for fewer requests in a way of its own. `headers` and `auth` go with every
+    request, `connections` may be open at once. `limit_header` names the header that says what `limit` really is.
     """
 
-    def __init__(self, base_url: str) -> None:
-        self.base_url = base_url.rstrip("/")
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
+        limit: Limit | None = None,
+        limit_header: str = "",
+        connections: int = 10,
+        is_busy: Callable[["requests.Response"], bool] = lambda response: False,
+    ) -> None:
         import requests
 
+        self.base_url, self.is_busy = base_url.rstrip("/"), is_busy
+        self.limit, self.limit_header = limit, limit_header
         self.session, self.exceptions = requests.Session(), requests.exceptions
+        self.session.headers.update(headers or {})
+        self.session.auth = auth
+        self.session.mount("http", requests.adapters.HTTPAdapter(pool_maxsize=connections))
+        self._open = threading.BoundedSemaphore(connections)
 
-    def get(self, path: str, **parameters: str) -> Answer:
-        """The answer to GET base_url/path; raises SourceError when it can't be had."""
+    def get(self, path: str, expect: str | None = None, **parameters: Any) -> Answer:
+        """The answer to GET base_url/path, an object with the member `expect`; raises SourceError if it can't be
+        had."""
+        return self._ask("GET", path, expect, self.limit, params=parameters)
+
+    def post(self, path: str, body: Any, expect: str | None = None, limit: Limit | None = None) -> Answer:
+        """The answer to POST base_url/path with a JSON body; `limit` is that of the path, where it has its own."""
+        return self._ask("POST", path, expect, limit or self.limit, json=body)
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self.session.close()
+
+    def _ask(self, method: str, path: str, expect: str | None, limit: Limit | None, **request: Any) -> Answer:
         url = f"{self.base_url}/{path}"
+
+        def hold_others_up(attempt: tenacity.RetryCallState) -> None:
+            if limit and attempt.outcome.exception().is_limit:
+                limit.pause(attempt.next_action.sleep)
+
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_Transient),
             stop=tenacity.stop_after_attempt(ATTEMPTS),
             wait=_wait,
+            before_sleep=hold_others_up,
         )
         try:
-            return retrying(self._get_once, url, parameters)
+            return retrying(self._ask_once, method, url, expect, limit, request)
         except tenacity.RetryError as error:
             failure = error.last_attempt.exception()
             raise SourceError(f"{url}: {failure}, in {ATTEMPTS} attempts. Try again later") from failure
 
-    def _get_once(self, url: str, parameters: dict[str, str]) -> Answer:
-        observed_at, exceptions = datetime.now(UTC), self.exceptions
-        try:
-            response = self.session.get(url, params=parameters, timeout=TIMEOUT)
-        except (exceptions.InvalidURL, exceptions.MissingSchema, exceptions.InvalidSchema) as error:
-            raise SourceError(f"{url} is not a URL: correct the option base_url") from error
-        except exceptions.RequestException as error:
-            raise _Transient(f"no complete answer ({type(error).__name__})") from error
-        if response.status_code == 429 or response.status_code >= 500:
-            raise _Transient(f"the server answered {response.status_code} {response.reason}", _retry_after(response))
-        if response.status_code >= 400:
-            refusal = NotFound if response.status_code == 404 else SourceError
-            raise refusal(f"{response.url}: {response.status_code} {response.reason}: {response.text[:200]}")
-        try:
-            return Answer(
-                json.loads(response.content, parse_float=Decimal, parse_constant=str),
-                response.request.path_url,
-                observed_at,
+    def _ask_once(self, method: str, url: str, expect: str | None, limit: Limit | None, request: dict) -> Answer:
+        exceptions = self.exceptions
+        with self._open:
+            if limit:
+                limit.wait()
+            observed_at = datetime.now(UTC)
+            try:
+                response = self.session.request(method, url, timeout=TIMEOUT, **request)
+            except (exceptions.InvalidURL, exceptions.MissingSchema, exceptions.InvalidSchema) as error:
+                raise SourceError(f"{url} is not a URL: correct the option base_url") from error
+            except exceptions.RequestException as error:
+                raise _Transient(f"no complete answer ({type(error).__name__})") from error
+        if limit and response.headers.get(self.limit_header, "").isdigit():
+            limit.requests = int(response.headers[self.limit_header])
+        if response.status_code == 429 or response.status_code >= 500 or self.is_busy(response):
+            raise _Transient(
+                f"the server answered {response.status_code} {response.reason}",
+                _retry_after(response),
+                is_limit=response.status_code < 500,
             )
+        if response.status_code >= 400:
+            refusal = NotFound if response.status_code == 404 else Refused
+            told = f"{response.url}: {response.status_code} {response.reason}: {response.text[:300]}"
+            raise refusal(told, response.status_code)
+        return Answer(
+            _json(response, expect),
+            response.request.path_url,
+            observed_at,
+            _moment(response.headers.get("Date", "")) or observed_at,
+        )
+
+
+def _json(response: "requests.Response", expect: str | None) -> Any:
+    try:
+        answer = _decoder.decode(response.content)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        try:  # what msgspec refuses and some servers write: NaN, half a surrogate pair, a byte order mark
+            answer = json.loads(response.content, parse_float=Decimal, parse_constant=str)
         except ValueError as error:
             kind = response.headers.get("Content-Type", "no content type")
             start = " ".join(response.text[:80].split())
             raise _Transient(f"the answer is not JSON but {kind}: {start}. Check the option base_url") from error
+    if expect and not (isinstance(answer, dict) and expect in answer):
+        raise _Transient(f"the answer has no {expect}: {response.text[:200]}")
+    return answer
+
+
+def _moment(header: str) -> datetime | None:
+    """An HTTP date (UTC)."""
+    try:
+        return email.utils.parsedate_to_datetime(header).astimezone(UTC)
+    except (TypeError, ValueError):
+        return None
 
 
 def _retry_after(response: "requests.Response") -> float | None:
     """Seconds that the server asks to wait; its header has seconds or an HTTP date."""
-    header = response.headers.get("Retry-After")
-    if not header:
-        return None
+    header = response.headers.get("Retry-After", "")
     if header.isdigit():
         seconds = float(header)
+    elif moment := _moment(header):
+        seconds = (moment - datetime.now(UTC)).total_seconds()
     else:
-        try:
-            seconds = (email.utils.parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds()
-        except (TypeError, ValueError):
-            return None
+        return None
     if seconds > LONGEST_WAIT:
         raise SourceError(
             f"{response.url}: the server asks to wait {seconds:.0f} s, longer than {LONGEST_WAIT:.0f} s. Try again then"

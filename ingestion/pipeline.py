@@ -283,7 +283,7 @@ def run(
                     if streams:
                         warehouse.load(system.name, lambda: system.source(run=run, streams=streams))
                 else:
-                    names = [stream.name for stream in streams_for(system.streams)]
+                    names = [stream.name for stream in streams_for(system.chosen)]
                     warehouse.load(system.name, lambda: system.source(run=run).with_resources(*names))
         except Exception as error:  # one system's failure must not stop the others
             return explain(error)

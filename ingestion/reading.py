@@ -24,7 +24,8 @@ from ingestion import contract as contracts
 from ingestion.contract import Contract
 from ingestion.errors import SourceError, explain
 from ingestion.ledger import conform, ledger_row, rejected_rows
-from ingestion.stream import Buckets, KeySweep, Page, Query, Reader, Run, Snapshot, State, Stream, Window
+from ingestion.parallel import Ahead
+from ingestion.stream import Buckets, Gone, KeySweep, Page, Query, Reader, Run, Snapshot, State, Stream, Window
 
 log = logging.getLogger("ingestion")
 
@@ -32,11 +33,16 @@ BATCH = 10_000
 """Rows that are typed at once."""
 
 
-def resources(streams: Iterable[Stream], reader: Reader, run: Run | None) -> Iterator[Any]:
-    """One dlt resource per stream; a stream that fails writes so into the ledger and stops no other."""
+def resources(
+    streams: Iterable[Stream], reader: Reader, run: Run | None, *, is_concurrent: bool = False
+) -> Iterator[Any]:
+    """One dlt resource per stream; a stream that fails writes so into the ledger and stops no other.
+
+    `is_concurrent`: threads may share the reader, so that it reads all streams at once.
+    """
     run, streams = run or Run(), list(streams)
     run.cleanup.callback(reader.close)
-    destination = _Destination(len(streams), reader)
+    destination = _Destination(len(streams), reader, is_concurrent)
     run.cleanup.callback(destination.close)
     for stream in streams:
         yield dlt.resource(_in_turn, name=stream.name)(stream, reader, run, destination)
@@ -46,8 +52,8 @@ class _Destination:
     """What the readings of a source share, one after the other: the DuckDB that holds (or, over files, shows) the
     destination of the running pipeline. Closed when the last of them is done, or with the run."""
 
-    def __init__(self, readings: int, reader: Reader) -> None:
-        self.turn, self.reader = threading.Lock(), reader
+    def __init__(self, readings: int, reader: Reader, is_concurrent: bool) -> None:
+        self.turn, self.reader, self.is_concurrent = threading.Lock(), reader, is_concurrent
         self.readings_to_come = readings
 
     @functools.cached_property
@@ -77,28 +83,28 @@ class _Destination:
 
 
 def _in_turn(stream: Stream, reader: Reader, run: Run, destination: _Destination) -> Iterator[Any]:
-    """dlt asks resources for an item in turns, but a reader has one connection: it reads one stream at a time."""
-    while not destination.turn.acquire(blocking=False):
-        yield None
-    try:
-        yield from _read_stream(stream, reader, run, destination)
-    finally:
-        destination.done()
-        destination.turn.release()
-
-
-def _read_stream(stream: Stream, reader: Reader, run: Run, destination: _Destination) -> Iterator[Any]:
-    state = dlt.current.resource_state()
-    is_partial = bool(run.since or run.until)
+    """dlt asks resources for an item in turns, but they share one DuckDB, and many readers have one connection: one
+    stream is read at a time, unless its reader can run ahead."""
+    state, is_partial = dlt.current.resource_state(), bool(run.since or run.until)
     kept = {} if run.full else dict(state)
     since = run.since if is_partial else _time(kept.pop("reached", None))
     window = Window(since, run.until, is_partial, kept)
-    reading = _Reading(stream, run, window, destination)
-    yield from reading.emit(reader)
-    if reading.error is None and not is_partial:
-        reached = {"reached": window.reached.isoformat()} if window.reached else {}
-        state.clear()
-        state.update(window.state, **reached)
+    items: Iterable[Page | KeySweep | Gone] = () if stream.is_dropped else reader.read(stream, window)
+    if destination.is_concurrent:
+        items = Ahead([items])
+        run.cleanup.callback(items.close)
+    while not destination.turn.acquire(blocking=False):
+        yield None
+    try:
+        reading = _Reading(stream, run, window, destination)
+        yield from reading.emit(items)
+        if reading.error is None and not is_partial:
+            reached = {"reached": window.reached.isoformat()} if window.reached else {}
+            state.clear()
+            state.update(window.state, **reached)
+    finally:
+        destination.done()
+        destination.turn.release()
 
 
 def _time(text: str | None) -> datetime | None:
@@ -128,7 +134,7 @@ class _Reading:
         self.cursor = contracts.quote(cursor.name) if cursor else "null"
         self.is_known_whole = False
 
-    def emit(self, reader: Reader) -> Iterator[Any]:
+    def emit(self, items: Iterable[Page | KeySweep | Gone]) -> Iterator[Any]:
         """Yields the stream's rows and marks, its rejected rows, and at last its ledger row."""
         started_at, stream = datetime.now(UTC), self.stream
         try:
@@ -141,7 +147,7 @@ class _Reading:
                     "If that is right, run again with --accept-deletes"
                 )
             self.window.is_complete |= stream.is_dropped
-            yield from self._items(() if stream.is_dropped else reader.read(self.stream, self.window))
+            yield from self._items(items)
             if self.window.is_complete and isinstance(self.stream.kind, State):
                 self._load_known()
                 yield from self._mark_gone("known", "seen", self._observed(started_at))
@@ -196,7 +202,7 @@ class _Reading:
         self.db.execute(f"create or replace temp table known as {query}")
         self.is_known_whole = keys is None
 
-    def _items(self, items: Iterable[Page | KeySweep]) -> Iterator[Any]:
+    def _items(self, items: Iterable[Page | KeySweep | Gone]) -> Iterator[Any]:
         """Pages are typed many at a time, since planning the statement costs as much as typing thousands of rows."""
         batch: list[Page] = []
 
@@ -217,6 +223,8 @@ class _Reading:
                         yield from flush()
                 elif isinstance(item, KeySweep):
                     yield from self._sweep(item)
+                elif isinstance(item, Gone):
+                    yield from self._gone(item)
                 else:
                     yield from self._query(item.rows, item.observed_at)
         except Exception:
@@ -426,6 +434,19 @@ class _Reading:
             select _key, case when _reason is null then cast({self.cursor} as varchar) end as _cursor
             from {typed} where _key is not null
         """)
+
+    def _gone(self, gone: Gone) -> Iterator[Any]:
+        """Marks the keys that the source itself calls gone; whatever their number, it is no mistake."""
+        self._load_known()
+        with contracts.registered(self.db, told=pa.table({"_key": pa.array(gone.keys, pa.string())})):
+            marks = self.db.sql(f"""
+                select distinct _key, 'gone' as _mark from {_ALIVE}
+                where not is_gone and _key in (select _key from told)
+            """)
+            self.counts["marked_gone"] += len(marks)
+            if len(marks):
+                yield self._marks(marks, self._observed(gone.observed_at))
+            self.db.execute("insert into seen select _key from told")  # accounted for
 
     def _mark_gone(self, known: str, held: str, observed_at: datetime) -> Iterator[Any]:
         """Marks every known key that is not in the table `held`, unless that is more than half of raw's."""

@@ -134,6 +134,14 @@ class Page:
 
 
 @dataclasses.dataclass
+class Gone:
+    """Keys, as `_key` has them, that the source says it has no longer: archived, or merged into others."""
+
+    keys: list[str]
+    observed_at: datetime
+
+
+@dataclasses.dataclass
 class Buckets:
     """The source's keys, counted by bucket, to find where it differs from raw without reading them all.
 
@@ -193,7 +201,7 @@ class Window:
 class Reader(Protocol):
     """What a loader brings beside its table of streams."""
 
-    def read(self, stream: Stream, window: Window) -> Iterator[Page | KeySweep]:
+    def read(self, stream: Stream, window: Window) -> Iterator[Page | KeySweep | Gone]:
         """Yields everything in the window; raises SourceError saying what, where and what to do."""
 
     def check(self, stream: Stream) -> str:

@@ -4,6 +4,7 @@ import dataclasses
 import importlib
 import inspect
 import pkgutil
+import typing
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -27,6 +28,8 @@ class System:
     """Option -> default; dlt.secrets.value and dlt.config.value mark the ones that must be given."""
     has_catalog: bool = False
     """A database of the configuration: its streams are asked of its catalog, when first needed."""
+    types: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Option -> type, for those that are no texts."""
     section: str = ""
     """Where its options are in the configuration, below sources, if that is not its name."""
 
@@ -36,7 +39,12 @@ class System:
     @property
     def given(self) -> dict[str, Any]:
         """The options that the user has set, in the environment or in .dlt/."""
-        values = {name: dlt.secrets.get(f"sources.{self.section}.{name}") for name in self.options}
+        values = {}
+        for name in self.options:
+            try:
+                values[name] = dlt.secrets.get(f"sources.{self.section}.{name}", self.types.get(name))
+            except (ValueError, dlt.common.configuration.exceptions.ConfigValueCannotBeCoercedException) as error:
+                raise ConfigurationError(f"{option(self.section, name)} can't be read: {error}") from error
         keep_secret(str(values[n]) for n, default in self.options.items() if default is dlt.secrets.value and values[n])
         return {name: value for name, value in values.items() if value not in (None, "")}
 
@@ -46,9 +54,18 @@ class System:
         required = [n for n, default in self.options.items() if default in (dlt.secrets.value, dlt.config.value)]
         return [option(self.section, name) for name in required if name not in self.given]
 
+    @property
+    def chosen(self) -> list[Stream]:
+        """The streams to read: those that the option `streams` names, or all."""
+        names = self.given.get("streams") or [stream.name for stream in self.streams]
+        if unknown := sorted(set(names) - {stream.name for stream in self.streams}):
+            raise ConfigurationError(f"{option(self.section, 'streams')}: there is no stream {', '.join(unknown)}")
+        return [stream for stream in self.streams if stream.name in names]
+
     def connect(self) -> Reader:
         """The reader with the user's options; raises SourceError if one of them is wrong."""
-        return self.reader(**{**self.options, **self.given})
+        options, wanted = {**self.options, **self.given}, inspect.signature(self.reader).parameters
+        return self.reader(**{name: value for name, value in options.items() if name in wanted})
 
 
 def option(section: str, name: str) -> str:
@@ -74,8 +91,17 @@ def built_in() -> dict[str, System]:
             source=source,
             reader=module.Reader,
             options={p.name: p.default for p in parameters if p.name != "run"},
+            types={p.name: _plain(p.annotation) for p in parameters if p.name != "run"},
         )
     return found
+
+
+def _plain(annotation: Any) -> Any:
+    """int, dict or list of what may be `list[str] | None`; None for texts."""
+    for option in (annotation, *typing.get_args(annotation)):
+        if (typing.get_origin(option) or option) in (int, dict, list):
+            return typing.get_origin(option) or option
+    return None
 
 
 def all_systems() -> dict[str, System]:

@@ -85,7 +85,7 @@ def test_retry_after_that_is_too_long(client, server):
 
 def test_retry_after_that_is_nonsense(short_waits):
     answers = iter([Response(503, b"", {"Retry-After": "soon"}), Response(200, b"[]")])
-    server = Server({"GET /odd": lambda query: next(answers)}, Response(404, b""))
+    server = Server({"GET /odd": lambda call: next(answers)}, Response(404, b""))
     assert Client(server.url).get("odd").json == []
     server.stop()
 
