@@ -41,6 +41,9 @@ format: setup  ## Format Python and SQL
 bench: setup  ## Measure PostgreSQL to DuckDB against other programs (ROWS=2000000 ROUNDS=3 CONTESTANTS=... SVG=...)
 	@python benchmarks/databases.py
 
+bench-rest: setup  ## Measure pages of a REST API to DuckDB against dlt and a bare loop (PAGES=200 ROUNDS=3 CONTESTANTS=...)
+	@python benchmarks/rest.py
+
 bench-daily: setup  ## Measure how long the daily commands take
 	@python benchmarks/daily.py
 
@@ -57,4 +60,4 @@ clean:  ## Remove the warehouse, the sandbox, and what dbt wrote
 	@test ! -x $(BIN)/python || $(BIN)/python -m sandbox reset
 	@rm -rf warehouse target logs
 
-.PHONY: help setup demo ingest build docs test lint format bench bench-daily chaos samples lock clean
+.PHONY: help setup demo ingest build docs test lint format bench bench-rest bench-daily chaos samples lock clean
