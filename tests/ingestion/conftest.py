@@ -126,12 +126,12 @@ class Readings:
         pass
 
 
-def made_up(*streams, reader=None, name="made_up") -> System:
+def made_up(*streams, reader=None, name="made_up", is_concurrent=False) -> System:
     """A system of these streams, read by `reader`."""
 
     @dlt.source(name=name)
     def source(run=None):
-        return resources(streams, reader, run)
+        return resources(streams, reader, run, is_concurrent=is_concurrent)
 
     return System(name, "A system that only the tests know.", list(streams), source, lambda: reader, {})
 

@@ -1,14 +1,17 @@
 """The HTTP client against a real server that misbehaves."""
 
 import socket
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 
 from ingestion import http
 from ingestion.errors import SourceError
-from ingestion.http import Client, NotFound
+from ingestion.http import Client, Limit, NotFound, Refused
 from sandbox.misbehave import Response
 from sandbox.server import Server
 
@@ -36,7 +39,7 @@ def server(running):
 def client(server, short_waits):
     client = Client(f"{server.url}/v1/")
     yield client
-    client.session.close()
+    client.close()
 
 
 def statuses(server):
@@ -147,3 +150,115 @@ def test_host_that_does_not_exist(short_waits):
 def test_what_is_no_url(url):
     with pytest.raises(SourceError, match="is not a URL: correct the option base_url"):
         Client(url).get("good")
+
+
+class TestPost:
+    """A JSON body, and an answer that has to be an object with a member."""
+
+    @pytest.fixture
+    def echo(self, short_waits):
+        server = Server({"POST /v1/echo": lambda call: Response.json(200, {"sent": call.json})}, Response(404, b""))
+        yield server
+        server.stop()
+
+    def test_body_and_headers(self, echo):
+        seen = []
+        echo.guard = lambda call: seen.append(dict(call.headers))
+        client = Client(f"{echo.url}/v1", headers={"Authorization": "Bearer abc"})
+        answer = client.post("echo", {"ids": [1, 2]}, "sent")
+        assert answer.json == {"sent": {"ids": [1, 2]}}
+        assert seen[0]["Authorization"] == "Bearer abc" and seen[0]["Content-Type"] == "application/json"
+
+    def test_auth(self, echo):
+        seen = []
+        echo.guard = lambda call: seen.append(call.headers["Authorization"])
+        Client(f"{echo.url}/v1", auth=("anybody", "key")).post("echo", {})
+        assert seen == ["Basic YW55Ym9keTprZXk="]
+
+    @pytest.mark.parametrize("fault", ["error", "503", "cut", "html"])
+    def test_a_200_without_the_member_is_tried_again(self, echo, fault):
+        echo.misbehave.next(fault, times=2)
+        assert Client(f"{echo.url}/v1").post("echo", {}, "sent").json == {"sent": {}}
+        assert len(echo.misbehave.requests) == 3
+        echo.misbehave.next("error", times=6)
+        with pytest.raises(SourceError, match=r"the answer has no sent: .*internal error.*in 6 attempts"):
+            Client(f"{echo.url}/v1").post("echo", {}, "sent")
+
+
+def test_refusal_tells_its_status(client, server):
+    with pytest.raises(Refused) as refusal:
+        client.get("no")
+    assert refusal.value.status == 422
+
+
+def test_a_vendors_own_way_to_ask_for_patience(server, short_waits):
+    server.misbehave.next("403", times=2)
+    client = Client(f"{server.url}/v1", is_busy=lambda response: response.status_code == 403)
+    assert client.get("good").json["price"] == Decimal("1.10")
+    assert statuses(server) == [403, 403, 200]
+
+
+def test_what_time_it_is_for_the_server(client, server, monkeypatch):
+    monkeypatch.setattr(server, "now", lambda: 1_700_000_000)
+    assert client.get("good").served_at == datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
+
+
+class TestLimit:
+    """Requests of all threads within a sliding window."""
+
+    def test_no_window_has_more_requests_than_allowed(self):
+        limit, sent = Limit(5, 0.3), []
+
+        def work():
+            for _ in range(4):
+                limit.wait()
+                sent.append(time.monotonic())
+
+        with ThreadPoolExecutor(4) as pool:
+            for future in [pool.submit(work) for _ in range(4)]:
+                future.result()
+        sent.sort()
+        assert len(sent) == 16
+        # Between a request and the fifth after it lies the window, less what passed between wait() and the clock.
+        assert min(later - earlier for earlier, later in zip(sent, sent[5:], strict=False)) > 0.25
+
+    def test_pause_holds_all_up(self):
+        limit, started = Limit(100, 1), time.monotonic()
+        limit.pause(0.3)
+        limit.wait()
+        assert time.monotonic() - started >= 0.3
+
+    def test_429_holds_the_other_threads_up(self, server, short_waits):
+        limit = Limit(100, 1)
+        server.misbehave.next("429", retry_after=1)
+        Client(f"{server.url}/v1", limit=limit).get("good")
+        assert limit._resume_at > 0
+
+    def test_the_header_wins(self, server):
+        answers = {"GET /good": lambda call: Response(200, b"{}", {"X-Limit": "190"})}
+        other = Server(answers, Response(404, b""))
+        limit = Limit(100, 10)
+        Client(other.url, limit=limit, limit_header="X-Limit").get("good")
+        other.stop()
+        assert limit.requests == 190
+
+
+def test_connections_at_once(server):
+    open_now, most, lock = 0, 0, threading.Lock()
+
+    def slow(call):
+        nonlocal open_now, most
+        with lock:
+            open_now += 1
+            most = max(most, open_now)
+        time.sleep(0.05)
+        with lock:
+            open_now -= 1
+        return Response(200, b"{}")
+
+    other = Server({"GET /slow": slow}, Response(404, b""))
+    client = Client(other.url, connections=3)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: client.get("slow"), range(12)))
+    other.stop()
+    assert most == 3

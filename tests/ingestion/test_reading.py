@@ -1,15 +1,17 @@
 """Reading: what is appended, marked, rejected and counted, for each kind of stream, in a system that tests lay out."""
 
 import json
-from datetime import UTC, datetime
+import threading
+from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pytest
 from conftest import counts, made_up
 
+from ingestion import reading
 from ingestion.contract import Money, contract, field, items
 from ingestion.errors import SourceError
-from ingestion.stream import Event, Page, Snapshot, State, Stream
+from ingestion.stream import Event, Gone, Page, Snapshot, State, Stream
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -169,6 +171,59 @@ def test_streams_are_read_one_after_the_other(warehouse, readings):
     ledger = warehouse.run(made_up(*streams, reader=Ordered()))
     assert {row["rows_loaded"] for row in ledger.values()} == {3}
     assert order in (["first"] * 3 + ["second"] * 3, ["second"] * 3 + ["first"] * 3)
+
+
+def test_streams_of_a_concurrent_reader_are_read_at_once(warehouse, readings):
+    """Each waits for the others: one after the other, none would get on. What was read is accounted for alike."""
+    barrier = threading.Barrier(3)
+
+    class Concurrent(type(readings)):
+        def read(self, stream, window):
+            barrier.wait(timeout=20)
+            yield page(thing(1))
+            if stream.name == "second":
+                raise SourceError("second is down")
+            yield page(thing(2))
+
+    streams = [Stream(name, Things, State()) for name in ("first", "second", "third")]
+    ledger = warehouse.run(made_up(*streams, reader=Concurrent(), is_concurrent=True))
+    loaded = {name: (row["status"], row["rows_loaded"]) for name, row in ledger.items()}
+    assert loaded == {"first": ("complete", 2), "second": ("failed", 1), "third": ("complete", 2)}
+
+
+def test_pages_that_are_typed_together_keep_their_times(things, warehouse, monkeypatch):
+    """Of each row when it was observed, of the same key twice the later one, and of a rejected row too."""
+    later = DAY + timedelta(hours=1)
+    things(page(thing(1), thing(2), at=DAY), page(thing(2, "b"), thing(3, None), at=later))
+    rows = warehouse.query("select thing_id, label, _observed_at from raw_made_up.things order by all")
+    assert rows == [(1, "a", DAY), (2, "a", DAY), (2, "b", later)]
+    assert warehouse.query("select observed_at from raw_made_up.rejected_rows") == [(later,)]
+    assert current(warehouse) == [(1, "a"), (2, "b")]
+
+
+@pytest.mark.parametrize("batch", [1, 3, 1000])
+def test_batches_of_any_size_give_the_same(things, warehouse, monkeypatch, batch):
+    monkeypatch.setattr(reading, "BATCH", batch)
+    pages = [page(thing(1), thing(2)), page(thing(2), thing(3, amount="x")), page(), page(thing(4), thing(1, "b"))]
+    assert things(*pages) == (6, 4, 1, 1, 0)
+    assert current(warehouse) == [(1, "b"), (2, "a"), (4, "a")]
+
+
+class TestGone:
+    """Keys that the source itself calls gone."""
+
+    def test_they_are_marked_once_and_their_number_does_not_matter(self, things, warehouse):
+        pages = page(thing(1), thing(2), thing(3))
+        things(pages)
+        assert things(pages, Gone(["1", "2", "9"], datetime.now(UTC))) == (3, 0, 3, 0, 2)
+        assert current(warehouse) == [(3, "a")]
+        assert things(page(thing(3)), Gone(["1", "2"], datetime.now(UTC))) == (1, 0, 1, 0, 0)
+        assert things(page(thing(2), thing(3))) == (2, 1, 1, 0, 0), "seen again: back"
+        assert current(warehouse) == [(2, "a"), (3, "a")]
+
+    def test_a_row_read_before_in_the_same_run_goes_too(self, things, warehouse):
+        assert things(page(thing(1), thing(2)), Gone(["2"], datetime.now(UTC))) == (2, 2, 0, 0, 1)
+        assert current(warehouse) == [(1, "a")]
 
 
 class TestSnapshot:
