@@ -241,8 +241,8 @@ def _text(value: Any) -> str | None:
     return str(value)
 
 
-def _flat(contract: Contract, page: Items) -> pa.Table:
-    """The objects as a table of texts, a column per field."""
+def _flat(contract: Contract, page: Items, first: int = 0) -> pa.Table:
+    """The objects, numbered from `first`, as a table of texts, a column per field."""
     known = _known(contract)
     levels: dict[tuple[str, ...], list[dict]] = {(): page.objects}
     odd: set[int] = set()  # objects that may have something unknown: few or none, so the others have to be fast
@@ -255,14 +255,14 @@ def _flat(contract: Contract, page: Items) -> pa.Table:
             odd.update(n for n, member in enumerate(members) if not isinstance(member, dict | None))
         return levels[path]
 
-    columns = {}
+    columns = _texts_at_once(contract, page.objects)
     for f in contract.fields:
         *above, name = f.source.split(".")
         objects = level_of(tuple(above))
         if name == "*":
             names = _at(known, above).keys()
             columns[f.source] = _texts([_rest(value, names) for value in objects])
-        else:
+        elif f.source not in columns:
             columns[f.source] = _texts([value.get(name) for value in objects])
     for path, objects in levels.items():
         names = _at(known, path).keys()
@@ -271,8 +271,44 @@ def _flat(contract: Contract, page: Items) -> pa.Table:
     unknown = [_unknown(value, known) or None if n in odd else None for n, value in enumerate(page.objects)]
     columns["_position"] = pa.array(page.positions, pa.string())
     columns[_UNKNOWN] = _texts(unknown)
-    columns[_NUMBER] = pa.array(range(len(page)), pa.int64())
-    return pa.table(columns)
+    columns[_NUMBER] = pa.array(range(first, first + len(page)), pa.int64())
+    return pa.table({name: columns[name] for name in sorted(columns)})
+
+
+def _texts_at_once(contract: Contract, objects: list[dict]) -> dict[str, pa.Array]:
+    """The columns of which all values are texts or null, five times as fast as one by one; none if one is not."""
+    tree: dict[str, Any] = {}
+    paths = [f.source.split(".") for f in contract.fields if not f.source.endswith("*")]
+    for path in paths:
+        if all(isinstance(_at_path(value, path), str | None) for value in objects[:20]):
+            *above, name = path
+            level = tree
+            for step in above:
+                level = level.setdefault(step, {})
+            level[name] = pa.string()
+    try:
+        whole = pa.array(objects, _struct(tree))
+    except (pa.ArrowTypeError, pa.ArrowInvalid, UnicodeEncodeError):
+        return {}
+    columns = {}
+    for path in paths:
+        level, column = tree, whole
+        for step in path:
+            level = level.get(step) if isinstance(level, dict) else None
+            column = column.field(step) if level is not None else column
+        if level is not None:
+            columns[".".join(path)] = column
+    return columns
+
+
+def _struct(tree: dict[str, Any]) -> pa.DataType:
+    return pa.struct([(name, _struct(below) if isinstance(below, dict) else below) for name, below in tree.items()])
+
+
+def _at_path(value: Any, path: list[str]) -> Any:
+    for step in path:
+        value = value.get(step) if isinstance(value, dict) else None
+    return value
 
 
 @functools.cache
@@ -323,7 +359,10 @@ def apply(
     each row was, null or absent where the source has no places. `observed_at`, per row, comes back as `_observed_at`.
     Raises SourceError where a whole column is absent.
     """
-    table = _flat(contract, page) if isinstance(page, Items) else page
+    table = page
+    if isinstance(page, Items):  # in parts that the processor's cache holds
+        parts = (Items(page.objects[n : n + 500], page.positions[n : n + 500]) for n in range(0, len(page) or 1, 500))
+        table = pa.concat_tables(_flat(contract, part, 500 * number) for number, part in enumerate(parts))
     if observed_at is not None:
         table = table.append_column(OBSERVED_AT, observed_at)
     with registered(connection, page=table):
