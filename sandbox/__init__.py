@@ -1,7 +1,8 @@
 """The stand-in company's systems on this machine: `with sandbox.running() as options:` and they answer.
 
-Under the root folder: postgres/ (the shop), partner_files/ (the resellers' CSV), truth/ (for tests, never loaded) and
-sandbox.json (seed, scale, clock and the reader's password; written last, so that a half-made sandbox is made again).
+Under the root folder: postgres/ (the shop), partner_files/ (the resellers' CSV), hubspot.json and mailchimp.json (what
+their servers show), truth/ (for tests, never loaded) and sandbox.json (seed, scale, clock, password and keys; written
+last, so that a half-made sandbox is made again).
 """
 
 import fcntl
@@ -15,13 +16,14 @@ from contextlib import ExitStack, contextmanager
 from datetime import date, timedelta
 from pathlib import Path
 from threading import current_thread, main_thread
+from uuid import uuid4
 
-from sandbox import exchange_rates, partner_files, truth
+from sandbox import exchange_rates, hubspot, mailchimp, partner_files, truth
 from sandbox.company import CLOCK, Company
-from sandbox.server import Server
+from sandbox.server import Server, latest
 from sandbox.shop import READER, Database, tables
 
-SYSTEMS = ("shop", "exchange_rates", "partner_files")
+SYSTEMS = ("shop", "exchange_rates", "partner_files", "hubspot", "mailchimp")
 ROOT = Path(os.environ.get("SANDBOX_ROOT", ".sandbox"))
 SCALE = float(os.environ.get("SANDBOX_SCALE", "1"))
 SEED = int(os.environ.get("SANDBOX_SEED", "1"))
@@ -71,6 +73,19 @@ def running(
             options["SOURCES__EXCHANGE_RATES__BASE_URL"] = f"{server.url}/v1"
         if "partner_files" in wanted:
             options["SOURCES__PARTNER_FILES__FOLDER"] = str(root / "partner_files")
+        if "hubspot" in wanted:
+            server = hubspot.serve(root / "hubspot.json", state["hubspot_token"])
+            stack.callback(server.stop)
+            options.servers["hubspot"] = server
+            options["SOURCES__HUBSPOT__TOKEN"] = state["hubspot_token"]
+            options["SOURCES__HUBSPOT__BASE_URL"] = server.url
+        if "mailchimp" in wanted:
+            tables = latest(root / "mailchimp.json")
+            server = mailchimp.serve(tables, lambda: clock(root), state["mailchimp_key"])
+            stack.callback(server.stop)
+            options.servers["mailchimp"] = server
+            options["SOURCES__MAILCHIMP__API_KEY"] = state["mailchimp_key"]
+            options["SOURCES__MAILCHIMP__BASE_URL"] = f"{server.url}/3.0"
         for system, server in options.servers.items():
             server.misbehave.configure(system, os.environ.get("SANDBOX_MISBEHAVE", ""))
         yield options
@@ -110,7 +125,8 @@ def reset(root: Path = ROOT) -> None:
 
 
 def _wipe(root: Path) -> None:
-    (root / "sandbox.json").unlink(missing_ok=True)
+    for name in ("sandbox.json", "hubspot.json", "mailchimp.json"):
+        (root / name).unlink(missing_ok=True)
     Database(root / "postgres").stop()  # a killed process may have left it running
     for folder in ("postgres", "partner_files", "truth"):
         shutil.rmtree(root / folder, ignore_errors=True)
@@ -124,13 +140,18 @@ def _state(root: Path) -> dict:
 
 
 def _prepare(root: Path, scale: float, seed: int, stack: ExitStack) -> dict:
-    """The state of the sandbox of this scale and seed, made anew unless it is there."""
+    """The state of the sandbox of this scale, seed and these systems, made anew unless it is there."""
+    asked = {"seed": seed, "scale": scale, "systems": list(SYSTEMS)}
     if (root / "sandbox.json").exists():
         state = _state(root)
-        if (state["scale"], state["seed"]) == (scale, seed):
+        if state | asked == state:
             return state
     _wipe(root)
-    state = {"seed": seed, "scale": scale, "password": secrets.token_urlsafe(12)}
+    state = asked | {
+        "password": secrets.token_urlsafe(12),
+        "hubspot_token": f"pat-eu1-{uuid4()}",
+        "mailchimp_key": f"{secrets.token_hex(16)}-us1",
+    }
     database = Database(root / "postgres")
     stack.callback(database.stop)
     database.start()
@@ -144,11 +165,18 @@ def _write(root: Path, company: Company, state: dict, database: Database) -> Non
     database.apply(tables(company))
     partner_files.write(company, root / "partner_files")
     truth.write(company, root / "truth")
+    _replace(root / "hubspot.json", company.crm.tables())
+    _replace(root / "mailchimp.json", company.newsletters.tables())
     state["clock"] = str(company.today)
-    new = root / "sandbox.json.new"
+    _replace(root / "sandbox.json", state)
+
+
+def _replace(path: Path, value: dict) -> None:
+    """Writes `value` for ourselves alone, in one stroke: a reader has the old file or the new one."""
+    new = path.with_name(f"{path.name}.new")
     new.touch(mode=0o600)
-    new.write_text(json.dumps(state))
-    new.replace(root / "sandbox.json")
+    new.write_text(json.dumps(value))
+    new.replace(path)
 
 
 @contextmanager

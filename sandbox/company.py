@@ -9,6 +9,8 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
+from sandbox.crm import Crm
+from sandbox.newsletters import Newsletters
 from sandbox.orders import Orders
 from sandbox.simulation import FIRST_DAY, Person, Row
 from sandbox.vocabulary import COUNTRIES, DECIMALS, PRICE_BOOK, Country
@@ -32,7 +34,10 @@ class PartnerLine(NamedTuple):
 
 
 class Company(Orders):
-    """The company up to `today`: the shop's tables and the resellers' lines, and who is behind them."""
+    """The company up to `today`: the shop's tables and the resellers' lines, and who is behind them.
+
+    `crm` and `newsletters` follow the company day by day, each with chance of its own: the shop knows nothing of them.
+    """
 
     def __init__(self, seed: int = 1, scale: float = 1.0) -> None:
         super().__init__(seed, scale)
@@ -41,11 +46,14 @@ class Company(Orders):
         self._fill_catalogue()
         for number in range(max(10, round(FOUNDING_CUSTOMERS * scale))):  # they moved over from an older shop
             self._welcome(3600 + number)
+        self.crm, self.newsletters = Crm(self), Newsletters(self)
 
     def run(self, until: date) -> "Company":
         """Simulates every day before `until`; returns itself."""
         while self.today < until:
             self._day()
+            self.crm.day()
+            self.newsletters.day()
             self.today += timedelta(days=1)
         return self
 

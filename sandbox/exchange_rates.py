@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cache, partial
 
 from sandbox.misbehave import Response
-from sandbox.server import Server
+from sandbox.server import Call, Server
 
 FIRST_DAY = date(2025, 8, 1)
 HOLIDAYS = {"01-01", "05-01", "12-25", "12-26"}
@@ -75,7 +75,8 @@ def serve(clock: Callable[[], date], seed: int) -> Server:
                     found[str(day)] = wanted
         return found
 
-    def answer(query: dict[str, str], first: str, last: str | None = None, is_range: bool = True) -> Response:
+    def answer(call: Call, first: str, last: str | None = None, is_range: bool = True) -> Response:
+        query = call.query
         try:
             begin, end = date.fromisoformat(first), date.fromisoformat(last) if last else date.max
             found = days(query, begin, end if is_range else begin)
@@ -92,10 +93,10 @@ def serve(clock: Callable[[], date], seed: int) -> Server:
     names = {code: name for code, (name, _) in CURRENCIES.items()} | {"EUR": "Euro"}
     return Server(
         {
-            rf"GET /v1/{a_date}": lambda query, day: answer(query, day, is_range=False),
+            rf"GET /v1/{a_date}": lambda call, day: answer(call, day, is_range=False),
             rf"GET /v1/{a_date}\.\.{a_date}?": answer,
-            r"GET /v1/latest": lambda query: answer(query, str(clock()), is_range=False),
-            r"GET /v1/currencies": lambda query: Response.json(200, dict(sorted(names.items()))),
+            r"GET /v1/latest": lambda call: answer(call, str(clock()), is_range=False),
+            r"GET /v1/currencies": lambda call: Response.json(200, dict(sorted(names.items()))),
         },
         NOT_FOUND,
     )

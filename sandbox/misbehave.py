@@ -76,6 +76,7 @@ FAULTS: dict[str, Callable[..., Response]] = {
     "error": lambda response: Response.json(200, {"error": {"code": 1, "message": "internal error"}}),
     "slow": _slow,
     "drift": _drift,
+    "repeat": lambda response, previous: previous,  # the answer before this one on the same path
 }
 
 
@@ -84,16 +85,18 @@ class Misbehave:
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
+        self.faults = dict(FAULTS)  # a vendor's server replaces those that it words in a way of its own
+        self._previous: dict[str, Response] = {}  # by path
         self._faults: deque[tuple[str, str, dict]] = deque()
         self._lock = Lock()
 
     def next(self, fault: str, times: int = 1, path: str = "", **options: Any) -> None:
-        """The next `times` requests whose path contains `path` get `fault`, a name of FAULTS, with its options.
+        """The next `times` requests whose path contains `path` get `fault`, a name of `faults`, with its options.
 
         Options: retry_after (seconds) and as_date of 429 and 5xx; scope of 403; seconds of slow; change of drift.
         """
-        if fault not in FAULTS:
-            raise ValueError(f"unknown fault {fault!r}, known: {', '.join(FAULTS)}")
+        if fault not in self.faults:
+            raise ValueError(f"unknown fault {fault!r}, known: {', '.join(self.faults)}")
         self._faults.extend([(fault, path, options)] * times)
 
     def configure(self, system: str, text: str) -> None:
@@ -112,6 +115,10 @@ class Misbehave:
                 self._faults.remove(due)
         response = respond()
         if due:
-            response = FAULTS[due[0]](response, **due[2])
+            fault, _, options = due
+            if fault == "repeat":
+                options = {"previous": self._previous.get(path, response)}
+            response = self.faults[fault](response, **options)
+        self._previous[path] = response
         self.requests.append(Request(method, path, query, response.status))
         return response

@@ -1,42 +1,90 @@
 """A small HTTP server over a route table, on a free loopback port, in a thread of its own."""
 
+import json
 import re
+import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from email.message import Message
+from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from socketserver import TCPServer
-from threading import Thread
+from threading import Lock, Thread
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from sandbox.misbehave import Misbehave, Response
 
-Routes = dict[str, Callable[..., Response]]  # "GET /v1/(\d+)" -> function(query, *groups); the whole path must match
+
+@dataclass
+class Call:
+    """One request: its query (of a parameter given twice the last one), headers, and body."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: Message = field(default_factory=Message)
+    body: bytes = b""
+
+    @cached_property
+    def json(self) -> Any:
+        """The body; raises ValueError if it is not JSON."""
+        return json.loads(self.body)
+
+
+# "GET /v1/(\d+)" -> function(call, *groups); the whole path must match
+Routes = dict[str, Callable[..., Response]]
 
 
 class Server(ThreadingHTTPServer):
-    """Serves `routes` until `stop`; `misbehave` programs faults and knows the requests."""
+    """Serves `routes` until `stop`; `misbehave` programs faults and knows the requests.
+
+    `guard(call)` is asked first: an answer of its own (no key, too many requests) ends the matter. `now` gives the
+    seconds since 1970 of the Date header.
+    """
 
     server_bind = TCPServer.server_bind  # HTTPServer's asks the name service for our name, which can take seconds
     request_queue_size = 64
 
-    def __init__(self, routes: Routes, not_found: Response) -> None:
+    def __init__(
+        self, routes: Routes, not_found: Response, guard: Callable[[Call], Response | None] = lambda call: None
+    ) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
+        self.now: Callable[[], float] = time.time
         self.routes = {re.compile(route): function for route, function in routes.items()}
-        self.not_found = not_found
+        self.not_found, self.guard = not_found, guard
         self.misbehave = Misbehave()
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
-    def respond(self, method: str, path: str, query: dict[str, str]) -> Response:
+    def respond(self, call: Call) -> Response:
         """The right answer to a request."""
+        if refusal := self.guard(call):
+            return refusal
         for route, function in self.routes.items():
-            if match := route.fullmatch(f"{method} {path}"):
-                return function(query, *match.groups())
+            if match := route.fullmatch(f"{call.method} {call.path}"):
+                return function(call, *match.groups())
         return self.not_found
 
     def stop(self) -> None:
         """Stops serving and frees the port."""
         self.shutdown()
         self.server_close()
+
+
+def latest(path: Path, make: Callable[[Any], Any] = lambda content: content) -> Callable[[], Any]:
+    """Gives what `make` makes of the JSON in `path`: made at the first call, anew once the file has been replaced."""
+    lock, known = Lock(), {}
+
+    def get() -> Any:
+        with lock:
+            seen = path.stat()
+            if known.get("file") != (seen.st_ino, seen.st_mtime_ns):
+                known.update(file=(seen.st_ino, seen.st_mtime_ns), value=make(json.loads(path.read_text())))
+            return known["value"]
+
+    return get
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -46,10 +94,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
-        response = self.server.misbehave.answer(
-            self.command, url.path, url.query,
-            lambda: self.server.respond(self.command, url.path, dict(parse_qsl(url.query))),
-        )  # fmt: skip
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        query = dict(parse_qsl(url.query, keep_blank_values=True))
+        call = Call(self.command, url.path, query, self.headers, body)
+        response = self.server.misbehave.answer(self.command, url.path, url.query, lambda: self.server.respond(call))
         self.send_response(response.status)
         for name, value in (response.headers | {"Content-Length": str(len(response.body))}).items():
             self.send_header(name, value)
@@ -57,6 +105,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(response.body[: response.sent])
         if response.sent is not None:
             self.close_connection = True
+
+    do_POST = do_GET
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return super().date_time_string(self.server.now())
 
     def log_message(self, *_) -> None:
         """Silent: `misbehave.requests` is the log."""

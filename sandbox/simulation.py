@@ -37,7 +37,8 @@ class Simulation:
     """Days, people and the shop's tables: `shop` is {table: {key: row}}, a row in the order of the table's columns."""
 
     def __init__(self, seed: int, scale: float) -> None:
-        self.rng, self.scale, self.today = random.Random(seed), scale, FIRST_DAY
+        self.seed, self.scale, self.today = seed, scale, FIRST_DAY
+        self.rng = random.Random(seed)
         self.dirt = Dirt(self.rng)
         self.people: list[Person] = []
         self.shop: dict[str, dict[int, Row]] = {table: {} for table in KEYS}
@@ -78,18 +79,23 @@ class Simulation:
         self.deleted[table].append(row[KEYS[table]])
 
     def _person(self, country: str | None = None) -> Person:
-        if country is None:
-            country = self.rng.choices(list(COUNTRIES), [facts.weight for facts in COUNTRIES.values()])[0]
-        facts, number = COUNTRIES[country], len(self.people) + 1
-        first, last = self.rng.choice(facts.first_names), self.rng.choice(facts.last_names)
-        smallest = 2 * 10 ** (facts.phone_digits - 1)
-        phone = f"{facts.phone_area}{smallest + number * 48271 % (4 * smallest)}"  # no two people share a number
-        spelled = unicodedata.normalize("NFKD", f"{first}.{last}".lower().replace("ß", "ss"))
-        plain = "".join(letter for letter in spelled if letter.isascii() and letter not in " '")
-        company = None
-        if self.rng.random() < 0.12:
-            company = f"{self.rng.choice(CAFE_NAMES)} {self.rng.choice(facts.cities)[0]}"
-        email = f"{plain.strip('.') or 'hello'}{number}@{self.rng.choice(MAIL_DOMAINS)}"
-        person = Person(number, first, last, country, email, phone, company)
+        person = invent(self.rng, len(self.people) + 1, country)
         self.people.append(person)
         return person
+
+
+def invent(rng: random.Random, number: int, country: str | None = None) -> Person:
+    """The person of this number: any name and country, a mailbox and a phone that nobody else has."""
+    if country is None:
+        country = rng.choices(list(COUNTRIES), [facts.weight for facts in COUNTRIES.values()])[0]
+    facts = COUNTRIES[country]
+    first, last = rng.choice(facts.first_names), rng.choice(facts.last_names)
+    smallest = 2 * 10 ** (facts.phone_digits - 1)
+    phone = f"{facts.phone_area}{smallest + number * 48271 % (4 * smallest)}"  # no two people share a number
+    spelled = unicodedata.normalize("NFKD", f"{first}.{last}".lower().replace("ß", "ss"))
+    plain = "".join(letter for letter in spelled if letter.isascii() and letter not in " '")
+    company = None
+    if rng.random() < 0.12:
+        company = f"{rng.choice(CAFE_NAMES)} {rng.choice(facts.cities)[0]}"
+    email = f"{plain.strip('.') or 'hello'}{number}@{rng.choice(MAIL_DOMAINS)}"
+    return Person(number, first, last, country, email, phone, company)

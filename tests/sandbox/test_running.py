@@ -48,7 +48,7 @@ def start(root, *arguments):
     for line in process.stderr:
         if line.startswith("# clock"):
             break
-    while len(options) < (len(arguments) or 3):
+    while len(options) < (len(arguments) or 7):
         name, value = process.stdout.readline().removeprefix("export ").rstrip("\n").split("=", 1)
         options[name] = value.strip("'")
     return process, options
