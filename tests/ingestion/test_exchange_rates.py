@@ -97,7 +97,7 @@ def test_corrected_rate(service, warehouse):
 def test_rejected_rates(service, warehouse):
     def spoil(answer):
         day = min(answer["rates"])
-        answer["rates"][day].update(USD="n/a", GBP=None, JPY="1e2")
+        answer["rates"][day].update(USD="n/a", GBP=None, JPY="1,2")
         answer["rates"]["2026-02-30"] = {"USD": 1}
         return answer
 
@@ -106,7 +106,7 @@ def test_rejected_rates(service, warehouse):
     assert row["rows_rejected"] == 4 and row["status"] == "complete"
     reasons = warehouse.query("select reason from raw_operations.rejected_rows order by all")
     assert [reason for (reason,) in reasons] == [
-        "rate: '1e2' is not a decimal(28,12)",
+        "rate: '1,2' is not a decimal(28,12)",
         "rate: 'n/a' is not a decimal(28,12)",
         "rate: is missing",
         "rate_date: '2026-02-30' is not a date",
