@@ -45,6 +45,7 @@
         (
             select
                 *,
+                count(*) over (partition by _key) as _row_count,
                 row_number() over (
                     partition by _key
                     order by _observed_at nulls last, _row_hash nulls last

@@ -3,6 +3,11 @@ with
     payments as (select * from {{ ref("int_payments__unioned") }}),
     customers as (select * from {{ ref("int_customers__unioned") }}),
     exchange_rates as (select * from {{ ref("int_exchange_rates__daily") }}),
+    deals as (select * from {{ ref("int_deals__unioned") }}),
+    leads as (select * from {{ ref("int_leads__unioned") }}),
+    campaigns as (select * from {{ ref("int_campaigns__unioned") }}),
+    audience_statuses as (select * from {{ ref("int_audience_statuses__unioned") }}),
+    as_of as (select * from {{ ref("int_operations__as_of") }}),
     days as (
         {{
             dbt.date_spine(
@@ -22,6 +27,22 @@ with
         union all
         select rate_date as data_date
         from exchange_rates
+        union all
+        select cast({{ local_time("created_at") }} as date) as data_date
+        from deals
+        union all
+        select cast({{ local_time("created_at") }} as date) as data_date
+        from leads
+        union all
+        select cast({{ local_time("sent_at") }} as date) as data_date
+        from campaigns
+        union all
+        select cast({{ local_time("changed_at") }} as date) as data_date
+        from audience_statuses
+        union all
+        -- Daily marts reach up to the newest load.
+        select cast({{ local_time("as_of_at") }} as date) as data_date
+        from as_of
     ),
     bounds_cte as (
         select

@@ -1,0 +1,13 @@
+with
+    final_cte as (
+        {{
+            union_sources(
+                [
+                    ref("int_leads__from_hubspot"),
+                ]
+            )
+        }}
+    )
+
+select *
+from final_cte

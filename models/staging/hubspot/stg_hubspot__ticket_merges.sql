@@ -1,0 +1,16 @@
+with
+    tickets as (
+        {{ state_versions(rows_with("merged_ids", source("hubspot", "tickets"))) }}
+    ),
+    final_cte as (
+        select
+            ticket_id,
+            merged_ids,
+            cast(_changed_at as timestamp) as changed_at,
+            cast(_observed_at as timestamp) as observed_at,
+            _dlt_load_id as load_id
+        from tickets
+    )
+
+select *
+from final_cte
