@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import duckdb
@@ -25,9 +26,13 @@ REWRITTEN = """
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """Runs commands on a sandbox and a warehouse of their own."""
-    folder = tmp_path_factory.mktemp("order")
+def run():
+    """Runs commands on a sandbox and a warehouse of their own (why not in pytest's folder: tests/sandbox/conftest)."""
+    with tempfile.TemporaryDirectory(prefix="catchment-order-") as folder:
+        yield _runner(Path(folder))
+
+
+def _runner(folder: Path):
     environment = {
         **os.environ,
         "SANDBOX_ROOT": str(folder / "sandbox"),
