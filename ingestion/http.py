@@ -161,6 +161,8 @@ class Client:
                 response = self.session.request(method, url, timeout=TIMEOUT, **request)
             except (exceptions.InvalidURL, exceptions.MissingSchema, exceptions.InvalidSchema) as error:
                 raise SourceError(f"{url} is not a URL: correct the option base_url") from error
+            except UnicodeEncodeError as error:
+                raise SourceError(f"{url}: the key has a character that no key has: copy it once more") from error
             except exceptions.RequestException as error:
                 raise _Transient(f"no complete answer ({type(error).__name__})") from error
         if limit and response.headers.get(self.limit_header, "").isdigit():

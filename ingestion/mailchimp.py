@@ -298,7 +298,7 @@ class Reader:
             for answer in self._pages(path, "members", **bound, **parameters):
                 rows = answer.json["members"]
                 yield _page(stream, rows, path, answer)
-                times = [at for row in (rows[:1] + rows[-1:]) if (at := _moment(row["last_changed"]))]
+                times = [at for row in (rows[:1] + rows[-1:]) if (at := _moment(row.get("last_changed")))]
                 # A page of one second's rows: the next one is found by number.
                 if len(rows) < answer.json["total_items"] and times and times[-1] - times[0] > SECOND:
                     if after and times[-1] - SECOND <= after:
@@ -450,11 +450,11 @@ def _page(
     return Page(items(rows, path, stream.contract.key[-1].source), answer.observed_at, scopes=scopes)
 
 
-def _moment(text: str | None) -> datetime | None:
+def _moment(text: Any) -> datetime | None:
     """A time of Mailchimp's; None if it is none."""
     try:
-        moment = datetime.fromisoformat(text or "")
-    except ValueError:
+        moment = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 

@@ -175,6 +175,11 @@ class TestPost:
         Client(f"{echo.url}/v1", auth=("anybody", "key")).post("echo", {})
         assert seen == ["Basic YW55Ym9keTprZXk="]
 
+    @pytest.mark.parametrize("options", [{"auth": ("anybody", "key–us1")}, {"headers": {"Authorization": "pat–eu1"}}])
+    def test_a_key_that_was_pasted_badly(self, echo, options):
+        with pytest.raises(SourceError, match="the key has a character that no key has"):
+            Client(f"{echo.url}/v1", **options).post("echo", {})
+
     @pytest.mark.parametrize("fault", ["error", "503", "cut", "html"])
     def test_a_200_without_the_member_is_tried_again(self, echo, fault):
         echo.misbehave.next(fault, times=2)
