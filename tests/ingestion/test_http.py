@@ -175,7 +175,9 @@ class TestPost:
         Client(f"{echo.url}/v1", auth=("anybody", "key")).post("echo", {})
         assert seen == ["Basic YW55Ym9keTprZXk="]
 
-    @pytest.mark.parametrize("options", [{"auth": ("anybody", "key–us1")}, {"headers": {"Authorization": "pat–eu1"}}])
+    @pytest.mark.parametrize(
+        "options", [{"auth": ("anybody", "key\u2013us1")}, {"headers": {"Authorization": "pat\u2013eu1"}}]
+    )
     def test_a_key_that_was_pasted_badly(self, echo, options):
         with pytest.raises(SourceError, match="the key has a character that no key has"):
             Client(f"{echo.url}/v1", **options).post("echo", {})
