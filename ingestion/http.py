@@ -22,6 +22,8 @@ if TYPE_CHECKING:  # it takes a while to import, and databases do without
 ATTEMPTS = 6
 LONGEST_WAIT = 600.0
 """Seconds. A source that asks for a longer wait has failed for this run."""
+LEEWAY = 0.1
+"""Seconds by which requests that were sent apart may arrive closer together."""
 TIMEOUT = (10, 120)
 """Seconds to connect, and between two pieces of an answer."""
 
@@ -62,10 +64,10 @@ class _Transient(Exception):
 
 
 class Limit:
-    """At most `requests` within any `seconds`, over all threads; `pause` holds all of them up."""
+    """At most `requests` within any `seconds` (and LEEWAY), over all threads; `pause` holds all of them up."""
 
     def __init__(self, requests: int, seconds: float) -> None:
-        self.requests, self.seconds = requests, seconds
+        self.requests, self.seconds = requests, seconds + LEEWAY
         self._sent: collections.deque[float] = collections.deque()
         self._lock, self._resume_at = threading.Lock(), 0.0
 
@@ -96,6 +98,7 @@ class Client:
     back-off and jitter, or after the time in Retry-After; any other refusal is a `Refused` at once. `is_busy` tells
     the answers with which a vendor asks for fewer requests in a way of its own. `headers` and `auth` go with every
     request, `connections` may be open at once. `limit_header` names the header that says what `limit` really is.
+    `refusals`: statuses from 500 on with which a vendor refuses for good.
     """
 
     def __init__(
@@ -108,10 +111,11 @@ class Client:
         limit_header: str = "",
         connections: int = 10,
         is_busy: Callable[["requests.Response"], bool] = lambda response: False,
+        refusals: tuple[int, ...] = (),
     ) -> None:
         import requests
 
-        self.base_url, self.is_busy = base_url.rstrip("/"), is_busy
+        self.base_url, self.is_busy, self.refusals = base_url.rstrip("/"), is_busy, refusals
         self.limit, self.limit_header = limit, limit_header
         self.session, self.exceptions = requests.Session(), requests.exceptions
         self.session.headers.update(headers or {})
@@ -167,7 +171,8 @@ class Client:
                 raise _Transient(f"no complete answer ({type(error).__name__})") from error
         if limit and response.headers.get(self.limit_header, "").isdigit():
             limit.requests = int(response.headers[self.limit_header])
-        if response.status_code == 429 or response.status_code >= 500 or self.is_busy(response):
+        is_down = response.status_code >= 500 and response.status_code not in self.refusals
+        if response.status_code == 429 or is_down or self.is_busy(response):
             raise _Transient(
                 f"the server answered {response.status_code} {response.reason}",
                 _retry_after(response),
@@ -175,7 +180,7 @@ class Client:
             )
         if response.status_code >= 400:
             refusal = NotFound if response.status_code == 404 else Refused
-            told = f"{response.url}: {response.status_code} {response.reason}: {response.text[:300]}"
+            told = f"{response.url}: {response.status_code} {response.reason}: {response.text[:1000]}"
             raise refusal(told, response.status_code)
         return Answer(
             _json(response, expect),

@@ -37,6 +37,9 @@ INDEX_LAG = timedelta(hours=1)
 SWEEP = timedelta(days=7)
 """After which all records are listed again: only so is it noticed what was deleted for good, or restored."""
 
+REFUSED = 100
+"""Records of one batch that HubSpot may refuse before something else is wrong than those records."""
+
 LONGEST_QUERY = 6_000
 """Characters of property names in a URL, which many a proxy refuses to pass on when it is longer."""
 
@@ -59,6 +62,7 @@ class Reader:
             headers={"Authorization": f"Bearer {token}"},
             limit=Limit(100, 10),
             limit_header="X-HubSpot-RateLimit-Max",
+            refusals=(530,),
         )
         self.searches = Limit(searches_per_second, 1)
         self.page_size, self.properties = page_size, properties
@@ -255,6 +259,8 @@ class Reader:
     def _associations(self, source: str, window: Window) -> Iterator[Page]:
         now = self._defined(source).served_at
         targets = self._readable(ASSOCIATIONS[source], window.notes)
+        if not targets:
+            return
         pairs = [f"{source}/{target}" for target in targets]
         is_sweep = self._is_sweep_due(window, now, *pairs)
         for ids in _batches(self._ids(source, window, is_sweep, now), 1000):
@@ -300,8 +306,8 @@ class Reader:
         """One record that HubSpot refuses makes a whole batch fail: halves are tried, down to that record."""
         try:
             return [self._post(path, {"inputs": inputs})]
-        except Refused as error:
-            if error.status not in (400, 404):
+        except Refused:
+            if len(refused) >= REFUSED:
                 raise
             if len(inputs) == 1:
                 refused.append(inputs[0]["id"])

@@ -5,6 +5,7 @@ contract, leaves out rows that raw already has, marks what is gone, and ends wit
 load package as the rows themselves, so that the two cannot disagree.
 """
 
+import copy
 import functools
 import json
 import logging
@@ -86,7 +87,7 @@ def _in_turn(stream: Stream, reader: Reader, run: Run, destination: _Destination
     """dlt asks resources for an item in turns, but they share one DuckDB, and many readers have one connection: one
     stream is read at a time, unless its reader can run ahead."""
     state, is_partial = dlt.current.resource_state(), bool(run.since or run.until)
-    kept = {} if run.full else dict(state)
+    kept = {} if run.full else copy.deepcopy(dict(state))
     since = run.since if is_partial else _time(kept.pop("reached", None))
     window = Window(since, run.until, is_partial, kept)
     items: Iterable[Page | KeySweep | Gone] = () if stream.is_dropped else reader.read(stream, window)

@@ -173,6 +173,25 @@ def test_streams_are_read_one_after_the_other(warehouse, readings):
     assert order in (["first"] * 3 + ["second"] * 3, ["second"] * 3 + ["first"] * 3)
 
 
+def test_what_a_reader_noted_before_it_failed_is_forgotten(warehouse, readings):
+    """Nested too: the next reading begins where the last complete one ended."""
+    seen = []
+
+    class Noting(type(readings)):
+        def read(self, stream, window):
+            done = window.state.setdefault("done", {})
+            seen.append(dict(done))
+            done[f"run {len(seen)}"] = True
+            yield page(thing(1))
+            if len(seen) == 2:
+                raise SourceError("down")
+
+    system = made_up(THINGS, reader=Noting())
+    for _ in range(3):
+        warehouse.run(system)
+    assert seen == [{}, {"run 1": True}, {"run 1": True}]
+
+
 def test_streams_of_a_concurrent_reader_are_read_at_once(warehouse, readings):
     """Each waits for the others: one after the other, none would get on. What was read is accounted for alike."""
     barrier = threading.Barrier(3)
