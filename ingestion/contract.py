@@ -186,10 +186,19 @@ def registered(connection: duckdb.DuckDBPyConnection, **tables: pa.Table) -> Ite
 
 @dataclasses.dataclass
 class Items:
-    """JSON objects as rows, each with its position."""
+    """JSON objects as rows, each with its position; `flat`, once `flatten` was called, as a table of texts."""
 
     objects: list[dict[str, Any]]
     positions: list[str | None]
+    flat: pa.Table | None = None
+
+    def flatten(self, contract: Contract) -> None:
+        """Does the part of typing that is not done by DuckDB, and so can be done in another thread meanwhile."""
+        parts = (  # that the processor's cache holds
+            _flat(contract, self.objects[start : start + 500], self.positions[start : start + 500])
+            for start in range(0, len(self) or 1, 500)
+        )
+        self.flat = pa.concat_tables(parts)
 
     def __len__(self) -> int:
         return len(self.objects)
@@ -208,13 +217,19 @@ def joined(pages: list[pa.Table | Items]) -> pa.Table | Items:
     """The rows of several pages of one form as one page."""
     if isinstance(pages[0], pa.Table):
         return pa.concat_tables(pages)
-    return Items([o for page in pages for o in page.objects], [p for page in pages for p in page.positions])
+    whole = Items([o for page in pages for o in page.objects], [p for page in pages for p in page.positions])
+    if all(page.flat is not None for page in pages):
+        whole.flat = pa.concat_tables([page.flat for page in pages])
+    return whole
+
+
+_encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
 def json_text(value: Any) -> str:
     """JSON in one form: decimals and dates as texts, half a surrogate pair as ?."""
     try:
-        return msgspec.json.encode(value, enc_hook=str).decode()
+        return _encode(value).decode()
     except UnicodeEncodeError:
         return (
             json.dumps(value, default=str, ensure_ascii=False, separators=(",", ":")).encode(errors="replace").decode()
@@ -226,36 +241,39 @@ def _texts(values: list[Any]) -> pa.Array:
     try:
         return pa.array(values, pa.string())
     except (pa.ArrowTypeError, pa.ArrowInvalid, UnicodeEncodeError):
-        return pa.array([_text(value) for value in values], pa.string())
+        return pa.array(list(map(_text, values)), pa.string())
 
 
 def _text(value: Any) -> str | None:
     if value is None:
         return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, str):
         return value.encode(errors="replace").decode()
     if isinstance(value, Decimal):
         return format(value, "f")
-    if isinstance(value, bool | dict | list):
+    if isinstance(value, dict | list):
         return json_text(value)
     return str(value)
 
 
-def _flat(contract: Contract, page: Items, first: int = 0) -> pa.Table:
-    """The objects, numbered from `first`, as a table of texts, a column per field."""
+def _flat(contract: Contract, whole: list[dict], positions: list[str | None]) -> pa.Table:
+    """The objects as a table of texts, a column per field."""
     known = _known(contract)
-    levels: dict[tuple[str, ...], list[dict]] = {(): page.objects}
+    levels: dict[tuple[str, ...], list[dict]] = {(): whole}
     odd: set[int] = set()  # objects that may have something unknown: few or none, so the others have to be fast
 
     def level_of(path: tuple[str, ...]) -> list[dict]:
         """The nested objects at a path."""
         if path not in levels:
-            members = [above.get(path[-1]) for above in level_of(path[:-1])]
-            levels[path] = [member if isinstance(member, dict) else {} for member in members]
-            odd.update(n for n, member in enumerate(members) if not isinstance(member, dict | None))
+            levels[path] = members = [above.get(path[-1]) for above in level_of(path[:-1])]
+            if set(map(type, members)) != {dict}:
+                levels[path] = [member if isinstance(member, dict) else {} for member in members]
+                odd.update(n for n, member in enumerate(members) if not isinstance(member, dict | None))
         return levels[path]
 
-    columns = _texts_at_once(contract, page.objects)
+    columns = _texts_at_once(contract, whole)
     for f in contract.fields:
         *above, name = f.source.split(".")
         objects = level_of(tuple(above))
@@ -266,12 +284,11 @@ def _flat(contract: Contract, page: Items, first: int = 0) -> pa.Table:
             columns[f.source] = _texts([value.get(name) for value in objects])
     for path, objects in levels.items():
         names = _at(known, path).keys()
-        if "*" not in names:
+        if "*" not in names and not all(names >= set(shape) for shape in set(map(tuple, objects))):
             odd.update(n for n, value in enumerate(objects) if not value.keys() <= names)
-    unknown = [_unknown(value, known) or None if n in odd else None for n, value in enumerate(page.objects)]
-    columns["_position"] = pa.array(page.positions, pa.string())
+    unknown = [_unknown(value, known) or None if n in odd else None for n, value in enumerate(whole)]
+    columns["_position"] = pa.array(positions, pa.string())
     columns[_UNKNOWN] = _texts(unknown)
-    columns[_NUMBER] = pa.array(range(first, first + len(page)), pa.int64())
     return pa.table({name: columns[name] for name in sorted(columns)})
 
 
@@ -360,9 +377,10 @@ def apply(
     Raises SourceError where a whole column is absent.
     """
     table = page
-    if isinstance(page, Items):  # in parts that the processor's cache holds
-        parts = (Items(page.objects[n : n + 500], page.positions[n : n + 500]) for n in range(0, len(page) or 1, 500))
-        table = pa.concat_tables(_flat(contract, part, 500 * number) for number, part in enumerate(parts))
+    if isinstance(page, Items):
+        if page.flat is None:
+            page.flatten(contract)
+        table = page.flat.append_column(_NUMBER, pa.array(range(len(page)), pa.int64()))
     if observed_at is not None:
         table = table.append_column(OBSERVED_AT, observed_at)
     with registered(connection, page=table):

@@ -22,7 +22,7 @@ import duckdb
 import pyarrow as pa
 
 from ingestion import contract as contracts
-from ingestion.contract import Contract
+from ingestion.contract import Contract, Items
 from ingestion.errors import SourceError, explain
 from ingestion.ledger import conform, ledger_row, rejected_rows
 from ingestion.parallel import Ahead
@@ -92,7 +92,7 @@ def _in_turn(stream: Stream, reader: Reader, run: Run, destination: _Destination
     window = Window(since, run.until, is_partial, kept)
     items: Iterable[Page | KeySweep | Gone] = () if stream.is_dropped else reader.read(stream, window)
     if destination.is_concurrent:
-        items = Ahead([items])
+        items = Ahead([_flattened(items, stream)])
         run.cleanup.callback(items.close)
     while not destination.turn.acquire(blocking=False):
         yield None
@@ -106,6 +106,14 @@ def _in_turn(stream: Stream, reader: Reader, run: Run, destination: _Destination
     finally:
         destination.done()
         destination.turn.release()
+
+
+def _flattened(items: Iterable[Page | KeySweep | Gone], stream: Stream) -> Iterator[Page | KeySweep | Gone]:
+    """In the thread that reads ahead, while DuckDB types what was read before."""
+    for item in items:
+        if isinstance(item, Page) and isinstance(item.rows, Items):
+            item.rows.flatten(stream.contract)
+        yield item
 
 
 def _time(text: str | None) -> datetime | None:
