@@ -54,7 +54,6 @@ _TYPES = {
 # before it is cast, so that no digit and no word is lost in silence.
 _FLOAT = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf|infinity|NaN|Inf|Infinity)"
 _LOOKS_LIKE = {
-    "BIGINT": r"[+-]?\d+",
     "DOUBLE": _FLOAT,
     "FLOAT": _FLOAT,
     "BOOLEAN": r"(?i)true|false|t|f|yes|no|1|0",
@@ -423,7 +422,7 @@ def typing_query(contract: Contract, relation: str, types: dict[str, str]) -> st
     is_json = _UNKNOWN in types
     present = [name for name in types if name not in OWN_COLUMNS]
     missing_columns(contract, present)
-    columns, problems, misfits = [], [], []
+    columns, problems, odd, misfits = [], [], [], []
     for f in contract.fields:
         raw, source_type = quote(f.source), types[f.source]
         if is_json and f.type != "VARCHAR":  # APIs write "" for nothing
@@ -437,12 +436,15 @@ def typing_query(contract: Contract, relation: str, types: dict[str, str]) -> st
         problems += filter(None, [_problem(f, raw)])
         if f.is_lenient and _is_text(source_type) and f.type != "VARCHAR":
             kept = f"json_object({_literal(f.source)}, cast({raw} as varchar))"
-            misfits.append(f"case when {raw} is not null and {typed} is null then {kept} else '{{}}' end")
+            odd.append(f"({raw} is not null and {typed} is null)")
+            misfits.append(f"case when {odd[-1]} then {kept} else '{{}}' end")
     unknown, original = _unknown_and_original(contract, types, present)
-    misfits += [f"coalesce({UNFIT}, '{{}}')"] if UNFIT in types else []
+    if UNFIT in types:
+        odd.append(f"{UNFIT} is not null")
+        misfits.append(f"coalesce({UNFIT}, '{{}}')")
     if misfits:
         merged = f"json_merge_patch(coalesce({unknown}, '{{}}'), {', '.join(misfits)})"
-        unknown = f"nullif(cast({merged} as varchar), '{{}}')"
+        unknown = f"case when {' or '.join(odd)} then nullif(cast({merged} as varchar), '{{}}') else {unknown} end"
     reason = f"nullif(concat_ws('; ', {', '.join(problems)}), '')" if problems else "cast(null as varchar)"
     position = "_position" if "_position" in types else "cast(null as varchar)"
     observed_at = f", {OBSERVED_AT}" if OBSERVED_AT in types else ""
@@ -507,11 +509,11 @@ def _cast(raw: str, target: str, arrow_type: str) -> str:
     elif target != "BOOLEAN" and arrow_type.startswith(("date", "timestamp")):
         return f"case when {cast} = {raw} and isfinite({cast}) then {cast} end"
     text = f"trim(cast({raw} as varchar))"
-    if target.startswith("DECIMAL"):
+    if target.startswith("DECIMAL") or target == "BIGINT":
         # With an exponent, up to 15 digits: those a double can tell apart.
         exponent = r"[+-]?\d(\.\d{0,14})?[eE][+-]?\d{1,2}"
         is_exact = f"cast(try_cast({text} as {target}) as double) = try_cast({text} as double)"
-        plain = _plain_decimal(target)
+        plain = _plain_number(target)
         return (
             f"case when regexp_full_match({text}, '{plain}') "
             f"or (regexp_full_match({text}, '{exponent}') and {is_exact}) then try_cast({text} as {target}) end"
@@ -519,7 +521,9 @@ def _cast(raw: str, target: str, arrow_type: str) -> str:
     return f"case when regexp_full_match({text}, '{_LOOKS_LIKE[target]}') then try_cast({text} as {target}) end"
 
 
-def _plain_decimal(target: str) -> str:
+def _plain_number(target: str) -> str:
+    if target == "BIGINT":
+        return r"[+-]?\d+(\.0*)?"
     scale = int(target.rstrip(")").split(",")[1])
     return rf"[+-]?(\d+(\.\d{{0,{scale}}}0*)?|\.\d{{1,{scale}}}0*)" if scale else r"[+-]?\d+(\.0*)?"
 

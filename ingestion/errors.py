@@ -14,6 +14,10 @@ class SourceError(Exception):
     """A source can't be read; the message says what, where and what to do. It contains no secret."""
 
 
+class PartFailed(SourceError):
+    """Parts of a stream can't be read; of the others all was, and what the reader has noted of them holds."""
+
+
 class ConfigurationError(Exception):
     """Nothing could be tried: the message says which option is missing or wrong."""
 

@@ -157,20 +157,22 @@ class Client:
 
     def _ask_once(self, method: str, url: str, expect: str | None, limit: Limit | None, request: dict) -> Answer:
         exceptions = self.exceptions
+        if limit:
+            limit.wait()
         with self._open:
-            if limit:
-                limit.wait()
             observed_at = datetime.now(UTC)
             try:
                 response = self.session.request(method, url, timeout=TIMEOUT, **request)
             except (exceptions.InvalidURL, exceptions.MissingSchema, exceptions.InvalidSchema) as error:
                 raise SourceError(f"{url} is not a URL: correct the option base_url") from error
-            except UnicodeEncodeError as error:
+            except (UnicodeEncodeError, exceptions.InvalidHeader) as error:
                 raise SourceError(f"{url}: the key has a character that no key has: copy it once more") from error
+            except exceptions.SSLError as error:
+                raise SourceError(f"{url}: the server's certificate is not accepted: {str(error)[:300]}") from error
             except exceptions.RequestException as error:
                 raise _Transient(f"no complete answer ({type(error).__name__})") from error
         if limit and response.headers.get(self.limit_header, "").isdigit():
-            limit.requests = int(response.headers[self.limit_header])
+            limit.requests = max(1, int(response.headers[self.limit_header]))
         is_down = response.status_code >= 500 and response.status_code not in self.refusals
         if response.status_code == 429 or is_down or self.is_busy(response):
             raise _Transient(

@@ -4,7 +4,7 @@ import dataclasses
 
 import dlt
 
-from ingestion.contract import Contract, EpochTime, Money, contract, field
+from ingestion.contract import Contract, EpochTime, Rate, contract, field
 from ingestion.hubspot_api import Reader
 from ingestion.reading import resources
 from ingestion.stream import Event, Run, Snapshot, State, Stream
@@ -56,7 +56,7 @@ class Companies:
     city: str | None = field("City.", source="properties.city")
     country: str | None = field("Country, as typed.", source="properties.country")
     employee_count: int | None = field("Number of employees.", source="properties.numberofemployees")
-    annual_revenue: Money | None = field("Annual revenue, in the portal's currency.", source="properties.annualrevenue")
+    annual_revenue: Rate | None = field("Annual revenue, in the portal's currency.", source="properties.annualrevenue")
     lifecycle_stage: str | None = field("Lifecycle stage: lead, customer, ...", source="properties.lifecyclestage")
     owner_id: str | None = field(_OWNER, source="properties.hubspot_owner_id")
     merged_ids: str | None = field(_MERGED, source="properties.hs_merged_object_ids")
@@ -76,7 +76,7 @@ class Deals:
     stage_id: str | None = field("Stage of the pipeline.", source="properties.dealstage")
     owner_id: str | None = field(_OWNER, source="properties.hubspot_owner_id")
     currency: str | None = field("Currency of the amount; null: the portal's.", source="properties.deal_currency_code")
-    amount: Money | None = field("Value of the deal.", source="properties.amount")
+    amount: Rate | None = field("Value of the deal.", source="properties.amount")
     stage_probability: float | None = field("Chance to win, 0 to 1.", source="properties.hs_deal_stage_probability")
     is_closed: bool | None = field("Won or lost.", source="properties.hs_is_closed")
     is_won: bool | None = field("Won.", source="properties.hs_is_closed_won")
@@ -275,9 +275,11 @@ _EVERYWHERE = (
 
 
 def _objects(name: str, contract: Contract) -> Stream:
-    asked = {f.source for f in contract.fields}
-    dropped = [path for path in _EVERYWHERE if path not in asked]
-    return Stream(name, dataclasses.replace(contract, dropped=tuple(dropped)), State(), cursor="updated_at")
+    """A stream of records. People type what they like into properties: a value that does not fit is kept aside, and the
+    record lands."""
+    dropped = tuple(path for path in _EVERYWHERE if path not in {f.source for f in contract.fields})
+    fields = tuple(dataclasses.replace(f, is_lenient=f.nullable) for f in contract.fields)
+    return Stream(name, Contract(contract.description, fields, dropped), State(), cursor="updated_at")
 
 
 STREAMS = [

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ingestion.contract import items
-from ingestion.errors import SourceError
+from ingestion.errors import PartFailed, SourceError
 from ingestion.http import Answer, Client, Limit, Refused
 from ingestion.stream import Gone, Page, Stream, Window
 
@@ -40,6 +40,9 @@ SWEEP = timedelta(days=7)
 REFUSED = 100
 """Records of one batch that HubSpot may refuse before something else is wrong than those records."""
 
+MANY = 10
+"""Of so many records not all can be ones that HubSpot is right to refuse."""
+
 LONGEST_QUERY = 6_000
 """Characters of property names in a URL, which many a proxy refuses to pass on when it is longer."""
 
@@ -64,6 +67,8 @@ class Reader:
             limit_header="X-HubSpot-RateLimit-Max",
             refusals=(530,),
         )
+        if page_size < 1 or searches_per_second < 1:
+            raise SourceError("SOURCES__HUBSPOT__PAGE_SIZE and SEARCHES_PER_SECOND: write 1 or more")
         self.searches = Limit(searches_per_second, 1)
         self.page_size, self.properties = page_size, properties
         self.types = [name for name in TYPES if not streams or name in streams]
@@ -117,7 +122,7 @@ class Reader:
                 except SourceError as error:
                     failures.append(f"{source}: {error}")
         if failures:
-            raise SourceError("; ".join(failures))
+            raise PartFailed("; ".join(failures))
 
     def _readable(self, types: Iterable[str], notes: list[str]) -> list[str]:
         """Those of the types that the token may read; notes the others."""
@@ -138,7 +143,7 @@ class Reader:
             window.is_complete = True
             answers = self._listed(source, names)
         else:
-            answers = self._changed(source, window, now, names)
+            answers = self._changed(source, window.since, window.until or now, names)
         observed_at = None
         for answer in answers:
             observed_at, results = answer.observed_at, answer.json["results"]
@@ -152,7 +157,8 @@ class Reader:
             archived += [row["id"] for row in answer.json["results"]]
         if gone := [*merged, *archived]:
             yield Gone(gone, observed_at)
-        self._has_read(window, now, [source] if window.is_complete else [])
+        window.reached = now - INDEX_LAG
+        self._has_read(window, now, source, [source] if window.is_complete else [])
 
     def _property_names(self, stream: Stream) -> tuple[list[str], datetime]:
         """Declared properties and the portal's own, and what time it is for the server."""
@@ -188,10 +194,10 @@ class Reader:
             name not in swept_at or now - datetime.fromisoformat(swept_at[name]) >= SWEEP for name in names
         )
 
-    def _has_read(self, window: Window, now: datetime, swept: Iterable[str]) -> None:
-        """Notes from when on the next run reads, and for what all records were listed."""
-        window.reached = min(window.reached or now, now - INDEX_LAG)
-        window.state["swept_at"] = window.state.get("swept_at", {}) | dict.fromkeys(swept, now.isoformat())
+    def _has_read(self, window: Window, now: datetime, source: str, swept: Iterable[str]) -> None:
+        """Notes from when on the next run reads of an object type, and for what all records were listed."""
+        window.state.setdefault("read_until", {})[source] = (now - INDEX_LAG).isoformat()
+        window.state.setdefault("swept_at", {}).update(dict.fromkeys(swept, now.isoformat()))
 
     def _listed(self, source: str, names: list[str]) -> Iterator[Answer]:
         path, size = f"crm/v3/objects/{source}", min(self.page_size, 100)
@@ -203,12 +209,12 @@ class Reader:
             if inputs:
                 yield self._post(f"{path}/batch/read", {"inputs": inputs, "properties": names})
 
-    def _changed(self, source: str, window: Window, now: datetime, names: list[str]) -> Iterator[Answer]:
-        """Records that changed in the window, in order of their ids; the window stays while pages are read."""
+    def _changed(self, source: str, since: datetime | None, until: datetime, names: list[str]) -> Iterator[Answer]:
+        """Records that changed from `since` to `until`, in order of their ids."""
         changed = "lastmodifieddate" if source == "contacts" else "hs_lastmodifieddate"
-        filters = [{"propertyName": changed, "operator": "LT", "value": _milliseconds(window.until or now)}]
-        if window.since:
-            filters.append({"propertyName": changed, "operator": "GTE", "value": _milliseconds(window.since)})
+        filters = [{"propertyName": changed, "operator": "LT", "value": _milliseconds(until)}]
+        if since:
+            filters.append({"propertyName": changed, "operator": "GTE", "value": _milliseconds(since)})
         last = 0
         while True:
             after = {"propertyName": "hs_object_id", "operator": "GT", "value": str(last)}
@@ -222,8 +228,10 @@ class Reader:
             last = newest
 
     def _ids(self, source: str, window: Window, is_sweep: bool, now: datetime) -> Iterator[list[str]]:
-        answers = self._listed(source, ["hs_object_id"]) if is_sweep else self._changed(source, window, now, [])
-        for answer in answers:
+        """Ids of the records that changed since what hangs on them was read, or of all."""
+        read_until = window.state.get("read_until", {}).get(source)
+        since = datetime.fromisoformat(read_until) if read_until else None
+        for answer in self._listed(source, ["hs_object_id"]) if is_sweep else self._changed(source, since, now, []):
             yield [row["id"] for row in answer.json["results"]]
 
     def _owners(self) -> Page:
@@ -240,8 +248,8 @@ class Reader:
         rows = (
             {
                 "object_type": source,
-                "pipeline_id": pipeline["id"],
-                "stage_id": stage["id"],
+                "pipeline_id": pipeline.get("id"),
+                "stage_id": stage.get("id"),
                 "pipeline_name": pipeline.get("label"),
                 "pipeline_order": pipeline.get("displayOrder"),
                 "stage_name": stage.get("label"),
@@ -266,7 +274,7 @@ class Reader:
         for ids in _batches(self._ids(source, window, is_sweep, now), 1000):
             for target in targets:
                 yield self._associated(source, target, ids, window)
-        self._has_read(window, now, pairs if is_sweep else [])
+        self._has_read(window, now, source, pairs if is_sweep else [])
 
     def _associated(self, source: str, target: str, ids: list[str], window: Window) -> Page:
         """The associations of records, complete for each of them."""
@@ -281,14 +289,14 @@ class Reader:
                     "from_type": source,
                     "from_id": str(result["from"]["id"]),
                     "to_type": target,
-                    "to_id": str(to["toObjectId"]),
-                    "category": kind["category"],
-                    "type_id": str(kind["typeId"]),
+                    "to_id": to.get("toObjectId"),
+                    "category": kind.get("category"),
+                    "type_id": kind.get("typeId"),
                     "label": kind.get("label"),
                 }
                 for result in results
                 for to in result["to"]
-                for kind in to["associationTypes"]
+                for kind in to.get("associationTypes", [{}])
             ]
             # A record with many associations has pages of its own.
             to_read = [
@@ -297,8 +305,11 @@ class Reader:
                 if result.get("paging", {}).get("next")
             ]
         if refused:
+            if len(refused) == len(ids) >= MANY:
+                raise SourceError(f"{path} refuses all of {len(ids):,} records")
             window.notes.append(f"{path} refuses {len(refused):,} records, as {', '.join(refused[:5])}")
-        scopes = [f"{source}/{target}/{key}" for key in ids]
+            rows = [row for row in rows if row["from_id"] not in refused]
+        scopes = [f"{source}/{target}/{key}" for key in ids if key not in refused]
         observed_at = min((answer.observed_at for answer in answers), default=datetime.now(UTC))
         return Page(items(rows, f"{source}/{target}", "from_id"), observed_at, scopes=scopes)
 
@@ -336,9 +347,9 @@ class Reader:
             rows = (
                 {
                     "object_type": source,
-                    "object_id": result["id"],
+                    "object_id": result.get("id"),
                     "property_name": name,
-                    "changed_at": version["timestamp"],
+                    "changed_at": version.get("timestamp"),
                     "value": version.get("value") or None,
                     "source_type": version.get("sourceType"),
                     "source_id": version.get("sourceId"),
@@ -349,7 +360,7 @@ class Reader:
                 for version in versions
             )
             yield Page(items(rows, source, "object_id"), answer.observed_at)
-        self._has_read(window, now, [source] if is_sweep else [])
+        self._has_read(window, now, source, [source] if is_sweep else [])
 
     def _pages(self, path: str, **parameters: Any) -> Iterator[Answer]:
         """The pages of a list, to the last."""
@@ -409,7 +420,8 @@ def _note(notes: list[str], source: str, error: NotEntitled) -> None:
 
 
 def _merged(row: dict[str, Any]) -> list[str]:
-    return [key for key in (row["properties"].get("hs_merged_object_ids") or "").split(";") if key]
+    keys = (row.get("properties", {}).get("hs_merged_object_ids") or "").split(";")
+    return [key.strip() for key in keys if key.strip() not in ("", row.get("id"))]
 
 
 def _is_closed(metadata: dict[str, Any]) -> str | None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import dlt
 
-from ingestion.contract import Money, contract, field, items, json_text
-from ingestion.errors import SourceError
+from ingestion.contract import Money, contract, field, items
+from ingestion.errors import PartFailed, SourceError, explain
 from ingestion.http import Answer, Client, Refused
 from ingestion.parallel import Ahead
 from ingestion.reading import resources
@@ -133,11 +133,11 @@ class EmailActivity:
     action: str = field("open, click or bounce.", key=True)
     occurred_at: datetime = field("When (UTC).", key=True, source="timestamp")
     url: str | None = field("The link that was clicked.", key=True)
+    bounce_type: str | None = field("hard or soft, of a bounce.", key=True, source="type")
+    ip: str | None = field("Address of the reader's machine, or of a proxy.", key=True)
     occurrence: int = field("Number among those that are equal in all other fields, from 1.", key=True)
     list_id: str = field("The audience.")
     email: str | None = field(_ADDRESS, source="email_address")
-    bounce_type: str | None = field("hard or soft, of a bounce.", source="type")
-    ip: str | None = field("Address of the reader's machine, or of a proxy.")
 
 
 @contract
@@ -276,13 +276,24 @@ class Reader:
 
     def _members(self, stream: Stream, window: Window) -> Iterator[Page]:
         now = self._now()
-        if not window.is_partial:
-            window.is_complete = self._is_sweep_due(window, now)
-            window.reached = now - LOOK_BACK
-        since = None if window.is_complete else window.since
+        read_until: dict[str, str] = {} if window.is_partial else window.state.setdefault("read_until", {})
+        swept_at = window.state.get("swept_at")
+        window.is_complete = self._is_sweep_due(window, now)
         lists = {row["id"] for answer in self._pages("lists", "lists", fields="lists.id,total_items")
                  for row in answer.json["lists"]}  # fmt: skip
-        yield from self._of_each(lists, lambda key: self._changed_members(stream, key, since, window.until))
+
+        def read(key: str) -> Iterator[Page]:
+            since = None if window.is_complete else _moment(read_until.get(key)) or window.since
+            yield from self._changed_members(stream, key, since, window.until)
+            read_until[key] = _iso(now - LOOK_BACK)
+
+        try:
+            yield from self._of_each(lists, read)
+        except PartFailed:
+            window.state["swept_at"] = swept_at  # what is missing is not known to be gone
+            raise
+        if not window.is_partial:
+            window.reached = now - LOOK_BACK
 
     def _changed_members(
         self, stream: Stream, list_id: str, since: datetime | None, until: datetime | None
@@ -353,12 +364,12 @@ class Reader:
                 return
             try:
                 yield from read(thing)
-            except SourceError as error:
-                failures.append(str(error))
+            except Exception as error:  # whatever it is, the others are read
+                failures.append(explain(error))
 
         yield from Ahead(map(guarded, things), at_once=CONNECTIONS)
         if failures:
-            raise SourceError("; ".join(failures[:FAILURES]))
+            raise PartFailed("; ".join(failures[:FAILURES]))
 
     def _sent(self) -> list[dict[str, Any]]:
         """Id and time of every sent campaign; asked once for all streams."""
@@ -405,7 +416,7 @@ class Reader:
 
     def _get(self, path: str, member: str, **parameters: Any) -> Answer:
         try:
-            return self.client.get(path, member, **parameters)
+            answer = self.client.get(path, member, **parameters)
         except Refused as error:
             if error.status == 401:
                 raise SourceError(
@@ -417,6 +428,9 @@ class Reader:
                     f"SOURCES__MAILCHIMP__STREAMS. {error}"
                 ) from error
             raise
+        if member != "health_status" and "total_items" not in answer.json:
+            raise SourceError(f"{answer.path}: the answer does not say how many {member} there are")
+        return answer
 
 
 def _is_busy(response: Any) -> bool:
@@ -435,11 +449,11 @@ def _id(row: dict[str, Any]) -> Any:
 
 
 def _numbered(campaign_id: str, email: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """What one recipient's e-mail saw, in any order; those that have the same key are numbered."""
+    """What one recipient's e-mail saw; those that are equal in all that Mailchimp tells are numbered."""
     seen: Counter[tuple] = Counter()
     head = {name: email.get(name) for name in ("list_id", "email_id", "email_address")}
-    for activity in sorted(email.get("activity") or (), key=json_text):
-        same = tuple(activity.get(name) for name in ("action", "timestamp", "url"))
+    for activity in email.get("activity") or ():
+        same = tuple(activity.get(name) for name in ("action", "timestamp", "url", "type", "ip"))
         seen[same] += 1
         yield {"campaign_id": campaign_id, **head, **activity, "occurrence": seen[same]}
 

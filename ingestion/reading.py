@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from ingestion import contract as contracts
 from ingestion.contract import Contract, Items
-from ingestion.errors import SourceError, explain
+from ingestion.errors import PartFailed, SourceError, explain
 from ingestion.ledger import conform, ledger_row, rejected_rows
 from ingestion.parallel import Ahead
 from ingestion.stream import Buckets, Gone, KeySweep, Page, Query, Reader, Run, Snapshot, State, Stream, Window
@@ -99,7 +99,7 @@ def _in_turn(stream: Stream, reader: Reader, run: Run, destination: _Destination
     try:
         reading = _Reading(stream, run, window, destination)
         yield from reading.emit(items)
-        if reading.error is None and not is_partial:
+        if reading.is_kept and not is_partial:
             reached = {"reached": window.reached.isoformat()} if window.reached else {}
             state.clear()
             state.update(window.state, **reached)
@@ -134,6 +134,7 @@ class _Reading:
         self.raw = destination.client.make_qualified_table_name(stream.name)
         self.folder = Path(destination.pipeline.working_dir) / "staged"
         self.error: str | None = None
+        self.is_kept = True  # what the reader noted in the window
         self.unknown: set[str] = set()
         self.counts: Counter[str] = Counter()
         self.is_snapshot = isinstance(stream.kind, Snapshot)
@@ -161,7 +162,7 @@ class _Reading:
                 self._load_known()
                 yield from self._mark_gone("known", "seen", self._observed(started_at))
         except Exception as error:  # one stream's failure must not stop the others
-            self.error = explain(error)
+            self.error, self.is_kept = explain(error), isinstance(error, PartFailed)
             log.debug("%s failed", self.stream.name, exc_info=True)
         yield ledger_row(
             self.stream,

@@ -13,7 +13,7 @@ import pytest
 from conftest import counts
 
 from ingestion import http, hubspot_api
-from ingestion.errors import SourceError
+from ingestion.errors import PartFailed, SourceError
 from ingestion.hubspot import STREAMS, Reader
 from ingestion.hubspot import hubspot as hubspot_source
 from ingestion.stream import Gone, Page, Window
@@ -245,23 +245,35 @@ def test_values_as_hubspot_writes_them(account, run, warehouse):
     ):
         account.add("deals", amount=amount, closedate=closed, hs_is_closed=truth)
     account.add("deals")
-    odd = account.add("deals", amount="a lot", closedate="soon", hs_is_closed="perhaps")
+    account.add("deals", dealname="odd", amount="a lot", closedate="soon", hs_is_closed="perhaps")
     row = run("deals")
-    assert (row["status"], *counts(row)) == ("complete", 5, 4, 0, 1, 0)
-    assert set(current(warehouse, "deals", "amount, closed_at, is_closed")) == {
-        (Decimal("1250.5"), at, True),
-        (Decimal(12_000_000), at, False),
-        (None, at.replace(hour=0), None),
-        (None, None, None),
+    assert (row["status"], *counts(row)) == ("complete", 5, 5, 0, 0, 0)
+    assert set(current(warehouse, "deals", "deal_name, amount, closed_at, is_closed")) == {
+        (None, Decimal("1250.5"), at, True),
+        (None, Decimal(12_000_000), at, False),
+        (None, None, at.replace(hour=0), None),
+        (None, None, None, None),
+        ("odd", None, None, None),
     }
-    ((position, reason, original),) = warehouse.query(
-        "select position, reason, original from raw_hubspot.rejected_rows"
-    )
-    assert (position, json.loads(original)["properties"]["amount"]) == (f"deals {odd.id}", "a lot")
-    assert reason == (
-        "amount: 'a lot' is not a decimal(18,4); is_closed: 'perhaps' is not true or false; "
-        "closed_at: 'soon' is not a time"
-    )
+    ((kept,),) = warehouse.query("select _unknown_fields from raw_hubspot.deals where _unknown_fields is not null")
+    assert json.loads(kept) == {
+        "properties.amount": "a lot",
+        "properties.closedate": "soon",
+        "properties.hs_is_closed": "perhaps",
+    }
+
+
+def test_a_record_without_what_every_record_has_is_rejected_alone(account, run, warehouse):
+    account.add("deals"), account.add("deals")
+
+    def change(answer):
+        del answer["results"][0]["updatedAt"]
+        return answer
+
+    account.misbehave.next("drift", path="objects/deals", change=change)
+    assert counts(run("deals")) == (2, 1, 0, 1, 0)
+    ((position, reason),) = warehouse.query("select position, reason from raw_hubspot.rejected_rows")
+    assert position.startswith("deals ") and reason == "updated_at: is missing"
 
 
 def test_custom_properties_need_no_code(account, run, warehouse):
@@ -494,7 +506,7 @@ def test_a_record_with_many_associations(account, read):
     rows, _ = read("associations", streams=["meetings", "contacts", "associations"])
     found = Counter((row["from_id"], row["to_id"]) for row in rows)
     assert found == dict.fromkeys(
-        [(meetings[0].id, guest.id) for guest in guests] + [(meetings[1].id, guests[0].id)], 1
+        [(meetings[0].id, int(guest.id)) for guest in guests] + [(meetings[1].id, int(guests[0].id))], 1
     )
     assert account.asked()["POST /crm/v4/associations/meetings/contacts/batch/read"] == 3
     assert set(read.scopes) == {f"meetings/contacts/{meeting.id}" for meeting in meetings}
@@ -510,6 +522,39 @@ def test_archived_while_associations_are_read(account, read):
     assert {row["from_id"] for row in rows} == {deal.id for deal in deals} - {deals[7].id}
     assert read.window.notes == [f"crm/v4/associations/deals/contacts/batch/read refuses 1 records, as {deals[7].id}"]
     assert account.asked()["POST /crm/v4/associations/deals/contacts/batch/read"] < 12, "halves, not one by one"
+    assert set(read.scopes) == {f"deals/contacts/{deal.id}" for deal in deals if deal is not deals[7]}, "not read"
+
+
+def test_when_all_records_are_refused_something_else_is_wrong(account, read):
+    contact, deals = account.add("contacts"), [account.add("deals") for _ in range(12)]
+    for deal in deals:
+        account.link(deal, contact)
+    account.during("objects/deals", lambda: [setattr(deal, "archived_at", account.clock) for deal in deals])
+    with pytest.raises(PartFailed, match=r"deals: .*batch/read refuses all of 12 records"):
+        read("associations", streams=["deals", "contacts", "associations"])
+    assert not read.window.state.get("read_until"), "the next run reads them again"
+
+
+def test_one_type_that_fails_costs_the_others_nothing(account, run):
+    """What was read of them is not read again, and the type itself from where it was."""
+    account.add("contacts", NOON - 9 * DAY, lifecyclestage="lead")
+    account.add("deals", NOON - 9 * DAY, dealstage="new")
+    account.misbehave.next("503", times=6, path="objects/deals")
+    row = run("property_history")
+    assert row["status"] == "failed" and "deals: " in row["error"] and counts(row)[:2] == (1, 1)
+    assert counts(run("property_history"))[:2] == (1, 1), "of the deal; the contact was not read again"
+
+
+def test_a_merge_list_that_names_the_record_itself(account, read):
+    account.add("contacts", hs_merged_object_ids="51; 7 ;")
+    rows, gone = read("contacts")
+    assert [row["id"] for row in rows] == ["51"] and gone == ["7"]
+
+
+@pytest.mark.parametrize("option", ["page_size", "searches_per_second"])
+def test_limits_that_are_none(account, read, option):
+    with pytest.raises(SourceError, match="write 1 or more"):
+        read("owners", **{option: 0})
 
 
 def test_stages_of_tickets_that_are_closed_in_words(account, read):

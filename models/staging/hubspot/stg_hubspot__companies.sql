@@ -16,7 +16,7 @@ with
             lower({{ clean_text("lifecycle_stage") }}) as lifecycle_stage,
             custom_properties,
             employee_count,
-            annual_revenue,
+            cast(annual_revenue as decimal(18, 4)) as annual_revenue,
             cast(created_at as timestamp) as created_at,
             cast(updated_at as timestamp) as updated_at,
             cast(_observed_at as timestamp) as observed_at,

@@ -16,7 +16,7 @@ with
                 )
             }} as currency_code,
             custom_properties,
-            amount,
+            cast(amount as decimal(18, 4)) as amount,
             stage_probability,
             is_closed,
             is_won,
