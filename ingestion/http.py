@@ -118,8 +118,9 @@ class Client:
         self.base_url, self.is_busy, self.refusals = base_url.rstrip("/"), is_busy, refusals
         self.limit, self.limit_header = limit, limit_header
         self.session, self.exceptions = requests.Session(), requests.exceptions
-        self.session.headers.update(headers or {})
-        self.session.auth = auth
+        # A copied key may end with a line break.
+        self.session.headers.update({name: value.strip() for name, value in (headers or {}).items()})
+        self.session.auth = auth and (auth[0].strip(), auth[1].strip())
         self.session.mount("http", requests.adapters.HTTPAdapter(pool_maxsize=connections))
         self._open = threading.BoundedSemaphore(connections)
 

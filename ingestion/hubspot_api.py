@@ -404,7 +404,9 @@ def _entitled(ask: Callable[[], Answer]) -> Answer:
         return ask()
     except Refused as error:
         if error.status in (401, 530):
-            raise UnknownToken(f"HubSpot does not know the token: correct SOURCES__HUBSPOT__TOKEN. {error}") from error
+            raise UnknownToken(
+                f"HubSpot does not know the token (it answers {error.status}): correct SOURCES__HUBSPOT__TOKEN"
+            ) from error
         if error.status == 403:
             scopes = re.search(r'"required(?:Granular)?Scopes": ?\["(.*?)"\]', str(error))
             raise NotEntitled(

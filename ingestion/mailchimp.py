@@ -225,7 +225,7 @@ class Reader:
     so that one that can't be read stops no other."""
 
     def __init__(self, api_key: str, base_url: str, page_size: int) -> None:
-        _, dash, data_center = api_key.rpartition("-")
+        _, dash, data_center = api_key.strip().rpartition("-")
         if not (base_url or dash):
             raise SourceError("SOURCES__MAILCHIMP__API_KEY does not end with -us1 or the like: copy all of the key")
         if not 2 <= page_size <= 1000:
@@ -420,7 +420,7 @@ class Reader:
         except Refused as error:
             if error.status == 401:
                 raise SourceError(
-                    f"Mailchimp does not know the key: correct SOURCES__MAILCHIMP__API_KEY. {error}"
+                    "Mailchimp does not know the key (it answers 401): correct SOURCES__MAILCHIMP__API_KEY"
                 ) from error
             if error.status == 403:
                 raise SourceError(

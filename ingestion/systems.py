@@ -45,8 +45,6 @@ class System:
                 values[name] = dlt.secrets.get(f"sources.{self.section}.{name}", self.types.get(name))
             except (ValueError, dlt.common.configuration.exceptions.ConfigValueCannotBeCoercedException) as error:
                 raise ConfigurationError(f"{option(self.section, name)} can't be read: {error}") from error
-            if isinstance(values[name], str):
-                values[name] = values[name].strip()  # a line break at the end of a copied key
         keep_secret(str(values[n]) for n, default in self.options.items() if default is dlt.secrets.value and values[n])
         return {name: value for name, value in values.items() if value not in (None, "")}
 

@@ -170,10 +170,13 @@ class TestPost:
         assert seen[0]["Authorization"] == "Bearer abc" and seen[0]["Content-Type"] == "application/json"
 
     def test_auth(self, echo):
+        """A line break at the end of a copied key is no part of it."""
         seen = []
         echo.guard = lambda call: seen.append(call.headers["Authorization"])
-        Client(f"{echo.url}/v1", auth=("anybody", "key")).post("echo", {})
-        assert seen == ["Basic YW55Ym9keTprZXk="]
+        for key in ("key", "key\n"):
+            Client(f"{echo.url}/v1", auth=("anybody", key)).post("echo", {})
+            Client(f"{echo.url}/v1", headers={"Authorization": f"Bearer {key}"}).post("echo", {})
+        assert seen == ["Basic YW55Ym9keTprZXk=", "Bearer key"] * 2
 
     @pytest.mark.parametrize(
         "options", [{"auth": ("anybody", "key\u2013us1")}, {"headers": {"Authorization": "pat\u2013eu1"}}]

@@ -683,7 +683,7 @@ def test_a_wrong_key(account, run, warehouse, monkeypatch, tmp_path):
     ledger = run()
     assert statuses(ledger) == dict.fromkeys(ALL, "failed")
     for row in ledger.values():
-        assert "Mailchimp does not know the key: correct SOURCES__MAILCHIMP__API_KEY" in row["error"]
+        assert "Mailchimp does not know the key (it answers 401): correct SOURCES__MAILCHIMP__API_KEY" in row["error"]
     told = json.dumps([*ledger.values(), warehouse.errors], default=str)
     assert wrong not in told and wrong[:16] not in told
     for file in (tmp_path / "warehouse").rglob("*"):
