@@ -23,9 +23,17 @@ with
                 )
             }} as contact_id,
             {{ source_key("mailchimp", "list_id || '/' || member_id") }} as address_id,
+            email,
+            email_alias_key,
+            full_name,
             member_status,
+            language_code,
+            country_code,
+            signup_source,
+            is_vip,
             is_gone,
             opted_in_at,
+            updated_at,
             changed_at
         from contacts_cte
     )

@@ -94,7 +94,8 @@ with
             )
     ),
     -- A contact is sent a campaign, bounces and unsubscribes once; opens and clicks are
-    -- told apart by time, link and occurrence. Under which of the contact's addresses
+    -- told apart by time, link, ip and occurrence. Under which of the contact's
+    -- addresses
     -- they are told does not matter.
     identified_cte as (
         select
@@ -114,6 +115,8 @@ with
                         || cast(occurrence as string)
                         || ' '
                         || coalesce(url, '')
+                        || ' '
+                        || coalesce(ip, '')
                     else ''
                 end
             ) as event_key
@@ -126,10 +129,7 @@ with
             row_number() over (
                 partition by event_key
                 order by
-                    bounce_type nulls last,
-                    told_at nulls last,
-                    address_id nulls last,
-                    ip nulls last
+                    bounce_type nulls last, told_at nulls last, address_id nulls last
             ) as recency
         from identified_cte
     ),

@@ -22,6 +22,14 @@ with
         from email_events
         group by campaign_id, contact_id
     ),
+    -- Until the campaign's recipients are read, whoever did something is one.
+    assumed_recipients_cte as (
+        select
+            *,
+            is_sent
+            or not bool_or(is_sent) over (partition by campaign_id) as is_recipient
+        from recipients_cte
+    ),
     campaign_totals_cte as (
         select
             campaign_id,
@@ -30,38 +38,35 @@ with
             count_if(
                 is_sent and is_bounced and not is_bounced_hard
             ) as soft_bounce_count,
-            count_if(is_sent and not is_bounced) as delivered_count,
+            bool_or(is_sent) as is_recipients_read,
             sum(open_count) as open_count,
             sum(proxy_excluded_open_count) as proxy_excluded_open_count,
             count_if(open_count > 0) as unique_opener_count,
             count_if(proxy_excluded_open_count > 0) as proxy_excluded_opener_count,
             count_if(
-                is_sent
+                is_recipient
                 and not is_bounced
-                and not (open_count > 0 and proxy_excluded_open_count = 0)
-            ) as proxy_excluded_delivered_count,
+                and open_count > 0
+                and proxy_excluded_open_count = 0
+            ) as privacy_only_delivered_count,
             sum(click_count) as click_count,
             sum(human_click_count) as human_click_count,
             count_if(click_count > 0) as unique_clicker_count,
             count_if(human_click_count > 0) as human_clicker_count,
             count_if(click_count > human_click_count) as bot_clicker_count,
             count_if(is_unsubscribed) as unsubscribe_count
-        from recipients_cte
+        from assumed_recipients_cte
         group by campaign_id
     ),
     sent_campaigns_cte as (
         select
             campaigns.*,
             {% for count in [
-                "sent_count",
-                "hard_bounce_count",
-                "soft_bounce_count",
-                "delivered_count",
                 "open_count",
                 "proxy_excluded_open_count",
                 "unique_opener_count",
                 "proxy_excluded_opener_count",
-                "proxy_excluded_delivered_count",
+                "privacy_only_delivered_count",
                 "click_count",
                 "human_click_count",
                 "unique_clicker_count",
@@ -73,6 +78,21 @@ with
                     coalesce(campaign_totals_cte.{{ count }}, 0) as bigint
                 ) as {{ count }},
             {% endfor %}
+            {% for count in ["sent_count", "hard_bounce_count", "soft_bounce_count"] %}
+                cast(
+                    coalesce(
+                        case
+                            when campaign_totals_cte.is_recipients_read
+                            then campaign_totals_cte.{{ count }}
+                            else reports.{{ count }}
+                        end,
+                        0
+                    ) as bigint
+                ) as {{ count }},
+            {% endfor %}
+            coalesce(
+                campaign_totals_cte.is_recipients_read, false
+            ) as is_recipients_read,
             {{ rate_to_base("reports.currency_code", "exchange_rates") }}
             as rate_to_base,
             reports.currency_code,
@@ -104,6 +124,18 @@ with
             on reports.currency_code = exchange_rates.currency_code
             and campaigns.sent_date = exchange_rates.rate_date
         where campaigns.is_sent
+    ),
+    delivered_campaigns_cte as (
+        select *, sent_count - hard_bounce_count - soft_bounce_count as delivered_count
+        from sent_campaigns_cte
+    ),
+    openable_campaigns_cte as (
+        select
+            *,
+            greatest(
+                delivered_count - privacy_only_delivered_count, 0
+            ) as proxy_excluded_delivered_count
+        from delivered_campaigns_cte
     ),
     final_cte as (
         select
@@ -162,11 +194,12 @@ with
             as reported_revenue_amount_base,
             reported_revenue_amount is not null
             and rate_to_base is null as is_rate_missing,
+            is_recipients_read,
             sent_date,
             sent_at,
             reported_last_open_at,
             reported_last_click_at
-        from sent_campaigns_cte
+        from openable_campaigns_cte
     )
 
 select *

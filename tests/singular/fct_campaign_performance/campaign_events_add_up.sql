@@ -1,4 +1,4 @@
--- All events are counted in their campaign.
+-- All events are counted in their campaign, recipients once they are read.
 with
     events_cte as (
         select
@@ -17,5 +17,6 @@ left join events_cte on campaigns.campaign_id = events_cte.campaign_id
 where
     campaigns.open_count <> coalesce(events_cte.open_count, 0)
     or campaigns.click_count <> coalesce(events_cte.click_count, 0)
-    or campaigns.sent_count <> coalesce(events_cte.sent_count, 0)
+    or campaigns.is_recipients_read <> (coalesce(events_cte.sent_count, 0) > 0)
+    or (campaigns.is_recipients_read and campaigns.sent_count <> events_cte.sent_count)
     or campaigns.unsubscribe_count <> coalesce(events_cte.unsubscribe_count, 0)
