@@ -233,6 +233,18 @@ def test_subscribers_are_true(query):
     """)
 
 
+def test_audience_members_are_true(query):
+    differing = query("""
+        with ours as (
+            select split_part(contact_id, '/', 2) as contact_id, member_status
+            from marts.dim_audience_members where not is_deleted
+        )
+        select * from ours full join true_mailchimp_members as theirs on ours.contact_id = theirs.contact_id
+        where ours.member_status is distinct from theirs.status
+    """)
+    assert differing == []
+
+
 def test_every_broken_line_is_a_rejected_row(run, query):
     broken = sum(sum(file["broken"].values()) for file in truth(run, "partner_files").values())
     assert query("select count(*) from operations.fct_rejected_rows") == [(broken,)]

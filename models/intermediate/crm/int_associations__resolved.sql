@@ -3,30 +3,37 @@
 with
     associations as (select * from {{ ref("stg_hubspot__associations") }}),
     redirects as (select * from {{ ref("int_crm_records__redirected") }}),
-    final_cte as (
-        select
-            coalesce(from_redirects.surviving_id, associations.from_id) as from_id,
-            coalesce(to_redirects.surviving_id, associations.to_id) as to_id,
-            associations.from_type,
-            associations.to_type,
-            bool_or(
-                associations.category = 'HUBSPOT_DEFINED'
-                and coalesce(associations.label, '') = 'Primary'
-            ) as is_primary
+    -- The survivor of a merge is read again, with its own associations: those of the
+    -- merged record, last read before that, are outdated.
+    living_records_cte as (
+        select associations.*
         from associations
         left join
-            redirects as from_redirects
-            on associations.from_type = from_redirects.object_type
-            and associations.from_id = from_redirects.merged_id
+            redirects
+            on associations.from_type = redirects.object_type
+            and associations.from_id = redirects.merged_id
+        where redirects.merged_id is null
+    ),
+    final_cte as (
+        select
+            living_records_cte.from_id,
+            coalesce(redirects.surviving_id, living_records_cte.to_id) as to_id,
+            living_records_cte.from_type,
+            living_records_cte.to_type,
+            bool_or(
+                living_records_cte.category = 'HUBSPOT_DEFINED'
+                and coalesce(living_records_cte.label, '') = 'Primary'
+            ) as is_primary
+        from living_records_cte
         left join
-            redirects as to_redirects
-            on associations.to_type = to_redirects.object_type
-            and associations.to_id = to_redirects.merged_id
+            redirects
+            on living_records_cte.to_type = redirects.object_type
+            and living_records_cte.to_id = redirects.merged_id
         group by
-            coalesce(from_redirects.surviving_id, associations.from_id),
-            coalesce(to_redirects.surviving_id, associations.to_id),
-            associations.from_type,
-            associations.to_type
+            living_records_cte.from_id,
+            coalesce(redirects.surviving_id, living_records_cte.to_id),
+            living_records_cte.from_type,
+            living_records_cte.to_type
     )
 
 select *

@@ -1,6 +1,7 @@
 with
     leads as (select * from {{ ref("stg_hubspot__leads") }}),
     pipeline_stages as (select * from {{ ref("stg_hubspot__pipeline_stages") }}),
+    associations as (select * from {{ ref("int_associations__preferred") }}),
     owners as (select * from {{ ref("int_owners__named") }}),
     redirects as (select * from {{ ref("int_crm_records__redirected") }}),
     final_cte as (
@@ -9,9 +10,10 @@ with
             {{
                 source_key(
                     "hubspot",
-                    "coalesce(redirects.surviving_id, leads.primary_contact_id)",
+                    "coalesce(redirects.surviving_id, leads.primary_contact_id, associations.to_id)",
                 )
-            }} as contact_id,
+            }}
+            as contact_id,
             'hubspot' as source_system,
             leads.lead_id as source_lead_id,
             leads.lead_name,
@@ -31,6 +33,11 @@ with
             redirects
             on leads.primary_contact_id = redirects.merged_id
             and redirects.object_type = 'contacts'
+        left join
+            associations
+            on leads.lead_id = associations.from_id
+            and associations.from_type = 'leads'
+            and associations.to_type = 'contacts'
     )
 
 select *

@@ -82,7 +82,8 @@ with
             {{ in_base_currency("deal_amount", "rate_to_base") }} as deal_amount_base,
             stage_probability,
             case
-                when is_won
+                -- Deals that were imported may have been created after their close.
+                when is_won and closed_at >= created_at
                 then
                     cast(
                         {{ microseconds_between("created_at", "closed_at") }} as double

@@ -40,6 +40,12 @@ with
             on leads.lead_id = ranked_touches_cte.lead_id
             and ranked_touches_cte.touch_number = 1
     ),
+    bounds_cte as (
+        select
+            cast(min(created_local) as date) as first_date,
+            cast(max(touched_local) as date) as last_date
+        from responses_cte
+    ),
     opening_hours_cte as (
         select
             {{ at_time_of_day("days.date_day", "business_hours.opening_time") }}
@@ -47,6 +53,10 @@ with
             {{ at_time_of_day("days.date_day", "business_hours.closing_time") }}
             as closing_local
         from days
+        inner join
+            bounds_cte
+            on cast(days.date_day as date)
+            between bounds_cte.first_date and bounds_cte.last_date
         inner join
             business_hours
             on {{

@@ -21,8 +21,10 @@ with
             answered_lead_count,
             within_5_minutes_lead_count,
             {{ ratio("answered_lead_count", "lead_count") }} as answered_ratio,
+            {{ ratio("within_5_minutes_lead_count", "lead_count") }}
+            as within_5_minutes_of_leads_ratio,
             {{ ratio("within_5_minutes_lead_count", "answered_lead_count") }}
-            as within_5_minutes_ratio,
+            as within_5_minutes_of_answered_ratio,
             response_minutes_p50,
             response_minutes_p90,
             response_business_minutes_p50,
