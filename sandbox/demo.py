@@ -62,7 +62,7 @@ _LANDED = """
 """
 
 _MARTS = """
-    select schema_name || '.' || table_name from duckdb_tables() where schema_name in ('marts', 'operations') order by 1
+    select schema_name, table_name from duckdb_tables() where schema_name in ('marts', 'operations') order by all
 """
 
 
@@ -74,10 +74,10 @@ def _summary(seconds: dict[str, float]) -> None:
         for system, stream, rows in warehouse.execute(_LANDED).fetchall():
             landed.add_row(system, stream, f"{rows:,}")
         marts = _table("mart")
-        for (name,) in warehouse.execute(_MARTS).fetchall():
-            marts.add_row(name, f"{warehouse.table(name).shape[0]:,}")
+        for schema, name in warehouse.execute(_MARTS).fetchall():
+            marts.add_row(name, f"{warehouse.table(f'{schema}.{name}').shape[0]:,}")
         rejected = warehouse.table("operations.fct_rejected_rows").shape[0]
-    grid = Table.grid(padding=(0, 6))
+    grid = Table.grid(padding=(0, 3))
     grid.add_row(landed, marts)
     console.rule("[bold]Catchment")
     console.print(grid)
