@@ -1,8 +1,8 @@
 """A stream's contract: declared, documented fields that turn loosely typed rows into typed Arrow rows.
 
 DuckDB is the typing engine: one SQL statement casts every declared field of many rows, so bad rows cost no more than
-good ones. A row that does not fit is returned as rejected, with reason, position and
-original; a field that the contract does not know is kept as JSON in `_unknown_fields`.
+good ones. A row that does not fit is returned as rejected, with reason, position and original; a field that the
+contract does not know is kept as JSON in `_unknown_fields`.
 """
 
 import contextlib
@@ -118,9 +118,11 @@ def contract(declaration: type) -> Contract:
     """Class decorator: `name: type = field("description")` lines and a docstring become a Contract.
 
     Types: int, float, str, bool, date, datetime (UTC), EpochTime, Money, Rate, each `| None` where null is allowed.
+    Fields that several streams have may be inherited from a plain class; they come last.
     """
-    fields = []
-    for name, hint in typing.get_type_hints(declaration, include_extras=True).items():
+    fields, hints = [], typing.get_type_hints(declaration, include_extras=True)
+    for name in dict.fromkeys([*declaration.__annotations__, *hints]):
+        hint = hints[name]
         options = typing.get_args(hint) if isinstance(hint, types.UnionType) or _is_union(hint) else (hint,)
         (kind,) = [option for option in options if option is not types.NoneType]
         sql_type, *forms = kind.__metadata__ if typing.get_origin(kind) is Annotated else (_TYPES[kind],)

@@ -10,15 +10,33 @@ from ingestion.reading import resources
 from ingestion.stream import Event, Run, Snapshot, State, Stream
 
 _CREATED = "When it was created (UTC)."
-_UPDATED = "When HubSpot last changed it (UTC); archiving does not move it."
-_OWNER = "Owner: the user of the portal who is responsible."
-_MERGED = "Ids of the records that were merged into this one, separated by semicolons."
-_CUSTOM = "The portal's own properties: a JSON object of texts, by internal name."
 _HAPPENED = "When it happened, or will (UTC)."
 
 
+class _Record:
+    """What every record has."""
+
+    owner_id: str | None = field("The user of the portal who is responsible.", source="properties.hubspot_owner_id")
+    custom_properties: str | None = field(
+        "The portal's own properties: a JSON object of texts, by internal name.", source="properties.*"
+    )
+    created_at: EpochTime = field(_CREATED, source="createdAt")
+    updated_at: EpochTime = field(
+        "When HubSpot last changed it (UTC); archiving does not move it.", version=True, source="updatedAt"
+    )
+
+
+class _Mergeable(_Record):
+    """And those that can be merged."""
+
+    merged_ids: str | None = field(
+        "Ids of the records that were merged into this one, separated by semicolons.",
+        source="properties.hs_merged_object_ids",
+    )
+
+
 @contract
-class Contacts:
+class Contacts(_Mergeable):
     """One contact: a person that the portal knows."""
 
     contact_id: str = field("HubSpot's id of the contact.", key=True, source="id")
@@ -35,17 +53,12 @@ class Contacts:
     country: str | None = field("Country, as typed.", source="properties.country")
     lifecycle_stage: str | None = field("Lifecycle stage: lead, customer, ...", source="properties.lifecyclestage")
     lead_status: str | None = field("Lead status: NEW, OPEN, ...", source="properties.hs_lead_status")
-    owner_id: str | None = field(_OWNER, source="properties.hubspot_owner_id")
     analytics_source: str | None = field("How the contact first came.", source="properties.hs_analytics_source")
     is_email_opted_out: bool | None = field("Opted out of all e-mail.", source="properties.hs_email_optout")
-    merged_ids: str | None = field(_MERGED, source="properties.hs_merged_object_ids")
-    custom_properties: str | None = field(_CUSTOM, source="properties.*")
-    created_at: EpochTime = field(_CREATED, source="createdAt")
-    updated_at: EpochTime = field(_UPDATED, version=True, source="updatedAt")
 
 
 @contract
-class Companies:
+class Companies(_Mergeable):
     """One company."""
 
     company_id: str = field("HubSpot's id of the company.", key=True, source="id")
@@ -58,15 +71,10 @@ class Companies:
     employee_count: int | None = field("Number of employees.", source="properties.numberofemployees")
     annual_revenue: Rate | None = field("Annual revenue, in the portal's currency.", source="properties.annualrevenue")
     lifecycle_stage: str | None = field("Lifecycle stage: lead, customer, ...", source="properties.lifecyclestage")
-    owner_id: str | None = field(_OWNER, source="properties.hubspot_owner_id")
-    merged_ids: str | None = field(_MERGED, source="properties.hs_merged_object_ids")
-    custom_properties: str | None = field(_CUSTOM, source="properties.*")
-    created_at: EpochTime = field(_CREATED, source="createdAt")
-    updated_at: EpochTime = field(_UPDATED, version=True, source="updatedAt")
 
 
 @contract
-class Deals:
+class Deals(_Mergeable):
     """One deal: a sale that is hoped for, won or lost."""
 
     deal_id: str = field("HubSpot's id of the deal.", key=True, source="id")
@@ -74,24 +82,19 @@ class Deals:
     deal_type: str | None = field("newbusiness or existingbusiness.", source="properties.dealtype")
     pipeline_id: str | None = field("Pipeline.", source="properties.pipeline")
     stage_id: str | None = field("Stage of the pipeline.", source="properties.dealstage")
-    owner_id: str | None = field(_OWNER, source="properties.hubspot_owner_id")
     currency: str | None = field("Currency of the amount; null: the portal's.", source="properties.deal_currency_code")
     amount: Rate | None = field("Value of the deal.", source="properties.amount")
     stage_probability: float | None = field("Chance to win, 0 to 1.", source="properties.hs_deal_stage_probability")
     is_closed: bool | None = field("Won or lost.", source="properties.hs_is_closed")
     is_won: bool | None = field("Won.", source="properties.hs_is_closed_won")
-    merged_ids: str | None = field(_MERGED, source="properties.hs_merged_object_ids")
-    custom_properties: str | None = field(_CUSTOM, source="properties.*")
     entered_at: EpochTime | None = field(
         "Create date of the deal, which people may set (UTC).", source="properties.createdate"
     )
     closed_at: EpochTime | None = field("When it was, or should be, closed (UTC).", source="properties.closedate")
-    created_at: EpochTime = field(_CREATED, source="createdAt")
-    updated_at: EpochTime = field(_UPDATED, version=True, source="updatedAt")
 
 
 @contract
-class Tickets:
+class Tickets(_Mergeable):
     """One ticket: something a customer wants help with."""
 
     ticket_id: str = field("HubSpot's id of the ticket.", key=True, source="id")
@@ -99,16 +102,11 @@ class Tickets:
     pipeline_id: str | None = field("Pipeline.", source="properties.hs_pipeline")
     stage_id: str | None = field("Stage of the pipeline.", source="properties.hs_pipeline_stage")
     priority: str | None = field("LOW, MEDIUM, HIGH or URGENT.", source="properties.hs_ticket_priority")
-    owner_id: str | None = field(_OWNER, source="properties.hubspot_owner_id")
-    merged_ids: str | None = field(_MERGED, source="properties.hs_merged_object_ids")
-    custom_properties: str | None = field(_CUSTOM, source="properties.*")
     closed_at: EpochTime | None = field("When it was closed (UTC).", source="properties.closed_date")
-    created_at: EpochTime = field(_CREATED, source="createdAt")
-    updated_at: EpochTime = field(_UPDATED, version=True, source="updatedAt")
 
 
 @contract
-class Leads:
+class Leads(_Record):
     """One lead: a contact that somebody should get in touch with."""
 
     lead_id: str = field("HubSpot's id of the lead.", key=True, source="id")
@@ -117,14 +115,10 @@ class Leads:
     pipeline_id: str | None = field("Pipeline.", source="properties.hs_pipeline")
     stage_id: str | None = field("Stage of the pipeline.", source="properties.hs_pipeline_stage")
     primary_contact_id: str | None = field("The contact that it is about.", source="properties.hs_primary_contact_id")
-    owner_id: str | None = field(_OWNER, source="properties.hubspot_owner_id")
-    custom_properties: str | None = field(_CUSTOM, source="properties.*")
-    created_at: EpochTime = field(_CREATED, source="createdAt")
-    updated_at: EpochTime = field(_UPDATED, version=True, source="updatedAt")
 
 
 @contract
-class Calls:
+class Calls(_Record):
     """One call."""
 
     call_id: str = field("HubSpot's id of the call.", key=True, source="id")
@@ -133,15 +127,11 @@ class Calls:
     status: str | None = field("COMPLETED, NO_ANSWER, BUSY ...", source="properties.hs_call_status")
     disposition: str | None = field("Outcome: a GUID that the portal names.", source="properties.hs_call_disposition")
     duration_ms: int | None = field("Duration in milliseconds.", source="properties.hs_call_duration")
-    owner_id: str | None = field(_OWNER, source="properties.hubspot_owner_id")
-    custom_properties: str | None = field(_CUSTOM, source="properties.*")
     occurred_at: EpochTime | None = field(_HAPPENED, source="properties.hs_timestamp")
-    created_at: EpochTime = field(_CREATED, source="createdAt")
-    updated_at: EpochTime = field(_UPDATED, version=True, source="updatedAt")
 
 
 @contract
-class Emails:
+class Emails(_Record):
     """One e-mail between somebody of the portal and a contact (not a campaign's)."""
 
     email_id: str = field("HubSpot's id of the e-mail.", key=True, source="id")
@@ -152,44 +142,32 @@ class Emails:
     status: str | None = field("SENT, BOUNCED, FAILED, SENDING, SCHEDULED.", source="properties.hs_email_status")
     from_email: str | None = field("Sender's address.", source="properties.hs_email_from_email")
     to_email: str | None = field("Recipients' addresses, with semicolons.", source="properties.hs_email_to_email")
-    owner_id: str | None = field(_OWNER, source="properties.hubspot_owner_id")
-    custom_properties: str | None = field(_CUSTOM, source="properties.*")
     occurred_at: EpochTime | None = field(_HAPPENED, source="properties.hs_timestamp")
-    created_at: EpochTime = field(_CREATED, source="createdAt")
-    updated_at: EpochTime = field(_UPDATED, version=True, source="updatedAt")
 
 
 @contract
-class Meetings:
+class Meetings(_Record):
     """One meeting."""
 
     meeting_id: str = field("HubSpot's id of the meeting.", key=True, source="id")
     title: str | None = field("Title.", source="properties.hs_meeting_title")
     outcome: str | None = field("SCHEDULED, COMPLETED, NO_SHOW, CANCELED ...", source="properties.hs_meeting_outcome")
-    owner_id: str | None = field(_OWNER, source="properties.hubspot_owner_id")
-    custom_properties: str | None = field(_CUSTOM, source="properties.*")
     starts_at: EpochTime | None = field("When it starts (UTC).", source="properties.hs_meeting_start_time")
     ends_at: EpochTime | None = field("When it ends (UTC).", source="properties.hs_meeting_end_time")
     occurred_at: EpochTime | None = field(_HAPPENED, source="properties.hs_timestamp")
-    created_at: EpochTime = field(_CREATED, source="createdAt")
-    updated_at: EpochTime = field(_UPDATED, version=True, source="updatedAt")
 
 
 @contract
-class Notes:
+class Notes(_Record):
     """One note."""
 
     note_id: str = field("HubSpot's id of the note.", key=True, source="id")
     body: str | None = field("Text, as HTML.", source="properties.hs_note_body")
-    owner_id: str | None = field(_OWNER, source="properties.hubspot_owner_id")
-    custom_properties: str | None = field(_CUSTOM, source="properties.*")
     occurred_at: EpochTime | None = field(_HAPPENED, source="properties.hs_timestamp")
-    created_at: EpochTime = field(_CREATED, source="createdAt")
-    updated_at: EpochTime = field(_UPDATED, version=True, source="updatedAt")
 
 
 @contract
-class Tasks:
+class Tasks(_Record):
     """One task."""
 
     task_id: str = field("HubSpot's id of the task.", key=True, source="id")
@@ -197,12 +175,8 @@ class Tasks:
     task_type: str | None = field("CALL, EMAIL or TODO.", source="properties.hs_task_type")
     status: str | None = field("NOT_STARTED, COMPLETED ...", source="properties.hs_task_status")
     priority: str | None = field("LOW, MEDIUM or HIGH.", source="properties.hs_task_priority")
-    owner_id: str | None = field(_OWNER, source="properties.hubspot_owner_id")
-    custom_properties: str | None = field(_CUSTOM, source="properties.*")
     completed_at: EpochTime | None = field("When it was done (UTC).", source="properties.hs_task_completion_date")
     occurred_at: EpochTime | None = field("When it is due (UTC).", source="properties.hs_timestamp")
-    created_at: EpochTime = field(_CREATED, source="createdAt")
-    updated_at: EpochTime = field(_UPDATED, version=True, source="updatedAt")
 
 
 @contract

@@ -381,3 +381,21 @@ def test_rows_of_several_requests_keep_when_they_were_observed(db):
     outcome = contracts.apply(db, Small, page, pa.array(moments, pa.timestamp("us", "UTC")))
     assert outcome.accepted["_observed_at"].to_pylist() == moments[:1]
     assert outcome.rejected["observed_at"].to_pylist() == moments[1:]
+
+
+class _Dated:
+    """What several streams have."""
+
+    changed_at: datetime = field("When it changed.", version=True)
+
+
+@contract
+class Dated(_Dated):
+    """One dated thing."""
+
+    thing_id: int = field("Its number.", key=True)
+
+
+def test_inherited_fields_come_last():
+    assert [f.name for f in Dated.fields] == ["thing_id", "changed_at"]
+    assert Dated.version.name == "changed_at"
