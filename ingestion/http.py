@@ -63,6 +63,10 @@ class _Transient(Exception):
         self.wait, self.is_limit = wait, is_limit
 
 
+class _NoConnection(_Transient):
+    """There is no such host, or nobody there who listens."""
+
+
 class Limit:
     """At most `requests` within any `seconds` (and LEEWAY), over all threads; `pause` holds all of them up."""
 
@@ -114,15 +118,18 @@ class Client:
         refusals: tuple[int, ...] = (),
     ) -> None:
         import requests
+        import urllib3
 
         self.base_url, self.is_busy, self.refusals = base_url.rstrip("/"), is_busy, refusals
         self.limit, self.limit_header = limit, limit_header
         self.session, self.exceptions = requests.Session(), requests.exceptions
+        self._no_connection = urllib3.exceptions.MaxRetryError
         # A copied key may end with a line break.
         self.session.headers.update({name: value.strip() for name, value in (headers or {}).items()})
         self.session.auth = auth and (auth[0].strip(), auth[1].strip())
         self.session.mount("http", requests.adapters.HTTPAdapter(pool_maxsize=connections))
         self._open = threading.BoundedSemaphore(connections)
+        self._is_unreachable = False
 
     def get(self, path: str, expect: str | None = None, **parameters: Any) -> Answer:
         """The answer to GET base_url/path, an object with the member `expect`; raises SourceError if it can't be
@@ -146,15 +153,23 @@ class Client:
 
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_Transient),
-            stop=tenacity.stop_after_attempt(ATTEMPTS),
+            # A server that once could not be reached is not waited for again by every stream that comes after.
+            stop=tenacity.stop_after_attempt(1 if self._is_unreachable else ATTEMPTS),
             wait=_wait,
             before_sleep=hold_others_up,
         )
         try:
-            return retrying(self._ask_once, method, url, expect, limit, request)
+            answer = retrying(self._ask_once, method, url, expect, limit, request)
         except tenacity.RetryError as error:
             failure = error.last_attempt.exception()
-            raise SourceError(f"{url}: {failure}, in {ATTEMPTS} attempts. Try again later") from failure
+            self._is_unreachable = isinstance(failure, _NoConnection)
+            attempts = error.last_attempt.attempt_number
+            hint = "Check the network and the option base_url" if self._is_unreachable else "Try again later"
+            raise SourceError(
+                f"{url}: {failure}, in {attempts} attempt{'s' if attempts > 1 else ''}. {hint}"
+            ) from failure
+        self._is_unreachable = False
+        return answer
 
     def _ask_once(self, method: str, url: str, expect: str | None, limit: Limit | None, request: dict) -> Answer:
         exceptions = self.exceptions
@@ -171,6 +186,8 @@ class Client:
             except exceptions.SSLError as error:
                 raise SourceError(f"{url}: the server's certificate is not accepted: {str(error)[:300]}") from error
             except exceptions.RequestException as error:
+                if error.args and isinstance(error.args[0], self._no_connection):
+                    raise _NoConnection(f"can't be reached ({type(error).__name__})") from error
                 raise _Transient(f"no complete answer ({type(error).__name__})") from error
         if limit and response.headers.get(self.limit_header, "").isdigit():
             limit.requests = max(1, int(response.headers[self.limit_header]))

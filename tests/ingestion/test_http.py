@@ -137,12 +137,26 @@ def test_connection_refused(short_waits):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, but nobody listens
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        with pytest.raises(SourceError, match=rf"{url}/good: no complete answer \(ConnectionError\), in 6 attempts"):
-            Client(url).get("good")
+        client = Client(url)
+        with pytest.raises(SourceError, match=rf"{url}/good: can't be reached \(ConnectionError\), in 6 attempts. Check"):
+            client.get("good")
+        with pytest.raises(SourceError, match="in 1 attempt. Check the network and the option base_url"):
+            client.get("another")  # what comes after does not wait as long again
+
+
+def test_patience_comes_back_with_the_server(server, short_waits):
+    client = Client("http://nowhere.invalid/v1")
+    with pytest.raises(SourceError, match="in 6 attempts"):
+        client.get("good")
+    client.base_url = f"{server.url}/v1"
+    client.get("good")
+    server.misbehave.next("503", times=2)
+    client.get("good")
+    assert statuses(server) == [200, 503, 503, 200]
 
 
 def test_host_that_does_not_exist(short_waits):
-    with pytest.raises(SourceError, match="no complete answer"):
+    with pytest.raises(SourceError, match="can't be reached"):
         Client("http://nowhere.invalid/v1").get("good")
 
 
