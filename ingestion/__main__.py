@@ -115,7 +115,7 @@ def run_command(parsed: argparse.Namespace) -> int:
             )
         if not errors and not {row["system"] for row in ledger} & {system.name for system in systems}:
             raise unbounded
-        display.summary(ledger, errors, warehouse.path)
+        display.summary(ledger, errors, pipeline.target(), warehouse.name)
     failed = errors or any(row["status"] == "failed" for row in ledger)
     return SOME_FAILED if failed else ALL_WELL
 

@@ -3,7 +3,6 @@
 import json
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -50,7 +49,7 @@ class Display:
         total = sum(count for (of, _), count in self.rows.items() if of == system)
         self.bar.update(self.tasks[system], rows=total, stream=stream)
 
-    def summary(self, ledger: list[dict[str, Any]], errors: dict[str, str], path: Path) -> None:
+    def summary(self, ledger: list[dict[str, Any]], errors: dict[str, str], target: str, place: str) -> None:
         """What landed from where, what was rejected, what failed, and what to do about it."""
         table = Table(box=None, pad_edge=False, header_style="bold")
         table.add_column("stream")
@@ -79,7 +78,7 @@ class Display:
             rows = "1 row does not fit its" if rejected == 1 else f"{rejected:,} rows do not fit their"
             self._line("note", f"{rows} contract; kept with the reason in the mart fct_rejected_rows")
         seconds = time.monotonic() - self.started
-        self.console.print(f"{path.stem}: loaded into {path} in {seconds:.1f} s", highlight=False)
+        self.console.print(f"{target}: loaded into {place} in {seconds:.1f} s", highlight=False)
 
     def _line(self, kind: str, text: str) -> None:
         self.console.print(f"{kind}: {text}", highlight=False, markup=False)

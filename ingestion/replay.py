@@ -12,9 +12,9 @@ import pyarrow as pa
 
 from ingestion import contract as contracts
 from ingestion.ledger import conform, ledger_row, rejected_rows
-from ingestion.pipeline import Warehouse
 from ingestion.stream import Run, Snapshot, Stream
 from ingestion.systems import System
+from ingestion.warehouse import Warehouse
 
 _OPEN = """
     select any_value(original) as original, any_value(position) as position, min(observed_at) as observed_at

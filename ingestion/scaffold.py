@@ -14,9 +14,9 @@ from ingestion.errors import SourceError
 from ingestion.evolution import GONE
 from ingestion.first_models import Landed, Model, entry, first_models
 from ingestion.ledger import LEDGER_TABLES
-from ingestion.pipeline import Warehouse, raw_dataset
 from ingestion.stream import SYSTEM_COLUMNS, Stream
 from ingestion.systems import System
+from ingestion.warehouse import Warehouse, raw_dataset
 
 WARN_AFTER_HOURS = 36
 HEADER = "# Written by `python -m ingestion scaffold {}` from "

@@ -36,6 +36,7 @@ def surroundings(tmp_path, monkeypatch):
         monkeypatch.delenv(name)
     monkeypatch.setenv("DBT_TARGET", "local")
     monkeypatch.setenv("WAREHOUSE_DIR", str(tmp_path / "warehouse"))
+    monkeypatch.delenv("LAKE_URL", raising=False)
     monkeypatch.setenv("SANDBOX_ROOT", str(tmp_path / "sandbox"))
     monkeypatch.setattr(errors, "_secrets", set())
     monkeypatch.chdir(ROOT)
@@ -45,7 +46,7 @@ class Warehouse:
     """The test's warehouse between runs, and runs into it."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.file = folder, folder / "local.duckdb"
+        self.folder, self.file, self.packages = folder, folder / "local.duckdb", folder / "local.dlt"
         self.errors: dict[str, str] = {}
 
     def query(self, sql: str, *parameters) -> list[tuple]:
@@ -82,6 +83,19 @@ class Warehouse:
         return self.query(current_query(table, columns, key))
 
 
+class Lake(Warehouse):
+    """The same for the target spark: its files, seen as the loaders see them."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.file, self.packages = folder / "lake", folder / "spark.dlt"
+
+    def query(self, sql: str, *parameters) -> list[tuple]:
+        """The rows of a query."""
+        with pipeline.opened([]) as lake:
+            return lake.connection.execute(sql, list(parameters)).fetchall()
+
+
 def current_query(table: str, columns: str, key: str = "_key") -> str:
     """SQL for `Warehouse.current`."""
     return f"""
@@ -96,9 +110,15 @@ def current_query(table: str, columns: str, key: str = "_key") -> str:
     """
 
 
+BOTH = pytest.mark.parametrize("warehouse", ["local", "spark"], indirect=True)
+"""For a test that is to hold for a lake, too."""
+
+
 @pytest.fixture
-def warehouse(tmp_path):
-    return Warehouse(tmp_path / "warehouse")
+def warehouse(tmp_path, monkeypatch, request):
+    """An empty warehouse in DuckDB, or the one that the test asks for."""
+    monkeypatch.setenv("DBT_TARGET", getattr(request, "param", "local"))
+    return {"local": Warehouse, "spark": Lake}[os.environ["DBT_TARGET"]](tmp_path / "warehouse")
 
 
 def counts(row: dict) -> tuple[int, int, int, int, int]:

@@ -79,7 +79,7 @@ def test_nothing_is_configured(run):
 
 def test_wrong_target(run, monkeypatch):
     monkeypatch.setenv("DBT_TARGET", "prod")
-    assert run("run")[::2] == (2, "ingestion: DBT_TARGET is 'prod': set it to sandbox or local\n")
+    assert run("run")[::2] == (2, "ingestion: DBT_TARGET is 'prod': set it to sandbox or local or spark\n")
 
 
 @pytest.mark.parametrize("arguments", [["run", "--since", "yesterday"], ["walk"], [], ["run", "--sinse", "2026-01-01"]])

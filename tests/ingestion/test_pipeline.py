@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import dlt
 import duckdb
 import pytest
-from conftest import counts, made_up
+from conftest import BOTH, counts, made_up
 
 from ingestion import pipeline
 from ingestion.contract import Contract, contract, field, items
@@ -89,6 +89,7 @@ def test_every_raw_table_exists_before_anything_is_loaded(warehouse):
         pass  # again, over what is there
 
 
+@BOTH
 def test_changed_contract(numbers, warehouse):
     """A new field becomes a column; another type of an old one is refused before anything is read."""
 
@@ -143,6 +144,7 @@ def test_full_disk_from_the_start(mounted, warehouse):
         pass
 
 
+@BOTH
 def test_disk_that_fills_up(mounted, numbers, warehouse):
     """What does not fit is said, what was loaded stays, and with space again the next run has everything."""
     mounted("size=64m")
@@ -167,17 +169,18 @@ def test_older_or_deleted_warehouse(numbers, warehouse):
     assert numbers(9) == (4, 4, 0, 0, 0)
     assert landed(warehouse) == 9
     warehouse.file.unlink()
-    assert (warehouse.folder / "local.dlt").is_dir()
+    assert (warehouse.packages).is_dir()
     assert numbers(10) == (10, 10, 0, 0, 0)
     assert numbers.reader.windows == [None]
 
 
+@BOTH
 def test_lost_or_corrupt_folder_of_dlt(numbers, warehouse):
     """The bound is kept in the warehouse."""
     numbers(5)
-    shutil.rmtree(warehouse.folder / "local.dlt")
+    shutil.rmtree(warehouse.packages)
     assert numbers(7) == (2, 2, 0, 0, 0)
-    spoiled = [path for path in (warehouse.folder / "local.dlt" / "made_up").rglob("*") if path.is_file()]
+    spoiled = [path for path in (warehouse.packages / "made_up").rglob("*") if path.is_file()]
     assert "state.json" in {path.name for path in spoiled}
     for path in spoiled:
         path.write_bytes(b"\x00{not json")
@@ -185,6 +188,7 @@ def test_lost_or_corrupt_folder_of_dlt(numbers, warehouse):
     assert landed(warehouse) == 8
 
 
+@BOTH
 def test_package_of_a_killed_run_is_loaded_first(numbers, warehouse, monkeypatch):
     """As it was read then; after it the run goes on from its bound."""
 
@@ -204,6 +208,7 @@ def test_package_of_a_killed_run_is_loaded_first(numbers, warehouse, monkeypatch
     assert warehouse.query(ledger) == [(3, "complete"), (2, "complete"), (1, "complete")]
 
 
+@BOTH
 def test_corrupt_package_of_a_killed_run(numbers, warehouse, monkeypatch):
     """The message says what to remove; then all is read again, since the bound has not moved."""
 
@@ -214,10 +219,10 @@ def test_corrupt_package_of_a_killed_run(numbers, warehouse, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(dlt.Pipeline, "load", killed)
         numbers(5)
-    (package,) = (warehouse.folder / "local.dlt").rglob("new_jobs/things.*.parquet")
+    (package,) = (warehouse.packages).rglob("new_jobs/things.*.parquet")
     package.write_bytes(b"PAR1 not")
     message = numbers(6)["made_up"]
-    folder = warehouse.folder / "local.dlt" / "made_up"
+    folder = warehouse.packages / "made_up"
     assert f"what an interrupted run left in {folder} can't be loaded. If that goes on, remove it" in message
     assert "too small to be a Parquet file" in message
     shutil.rmtree(folder)
@@ -225,6 +230,7 @@ def test_corrupt_package_of_a_killed_run(numbers, warehouse, monkeypatch):
     assert landed(warehouse) == 6
 
 
+@BOTH
 def test_systems_side_by_side(warehouse):
     systems = [made_up(THINGS, reader=Numbers(10 + n), name=f"made_up_{n}") for n in range(3)]
     with pipeline.opened(systems) as opened:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pytest
-from conftest import counts, made_up
+from conftest import BOTH, counts, made_up
 
 from ingestion import reading
 from ingestion.contract import Money, contract, field, items
@@ -63,6 +63,7 @@ def current(warehouse):
     return warehouse.current("raw_made_up.things", "thing_id, label")
 
 
+@BOTH
 def test_unchanged_rows_are_not_appended_again(things, warehouse):
     assert things(page(thing(1), thing(2), thing(1)), page(thing(3), thing(1))) == (5, 3, 2, 0, 0)
     assert things(page(thing(3)), page(thing(2), thing(1))) == (3, 0, 3, 0, 0)
@@ -72,6 +73,7 @@ def test_unchanged_rows_are_not_appended_again(things, warehouse):
     assert current(warehouse) == [(1, "a"), (2, "a"), (3, "a")]
 
 
+@BOTH
 def test_deleted_and_back(things, warehouse):
     things(page(thing(1), thing(2), thing(3)))
     assert things(page(thing(1), thing(2))) == (2, 0, 2, 0, 1)
@@ -86,6 +88,7 @@ def test_deleted_and_back(things, warehouse):
     assert current(warehouse) == [(1, "a"), (2, "a")]
 
 
+@BOTH
 def test_more_than_half_gone_stops(things, warehouse):
     things(page(*map(thing, range(6))))
     assert things(page(*map(thing, range(3)))) == (3, 0, 3, 0, 3), "half is not more than half"
@@ -99,6 +102,7 @@ def test_more_than_half_gone_stops(things, warehouse):
     assert current(warehouse) == [(0, "a")]
 
 
+@BOTH
 def test_failed_reading_marks_nothing_gone(things, warehouse):
     things(page(*map(thing, range(4))))
     assert things(page(thing(0, "b"), thing(9)), SourceError("cut")) == (2, 2, 0, 0, 0)
@@ -124,6 +128,7 @@ def test_rejected_row_is_kept_and_not_gone(things, warehouse):
     ]  # fmt: skip
 
 
+@BOTH
 def test_what_a_run_writes(things, warehouse):
     """Unknown fields, rows that could not even be parsed, an error, times: all in one package."""
     before = datetime.now(UTC)
@@ -144,6 +149,7 @@ def test_what_a_run_writes(things, warehouse):
     assert warehouse.query("select reason, _dlt_load_id from raw_made_up.rejected_rows") == [("3 cells", load)]
 
 
+@BOTH
 def test_a_failed_stream_stops_no_other(warehouse, readings):
     class OneFails(type(readings)):
         def read(self, stream, window):
@@ -157,6 +163,7 @@ def test_a_failed_stream_stops_no_other(warehouse, readings):
     assert warehouse.query("select count(*) from raw_made_up.good") == [(1,)]
 
 
+@BOTH
 def test_streams_are_read_one_after_the_other(warehouse, readings):
     """A reader has one connection; two readings at once would cut each other short."""
     order = []
@@ -173,6 +180,7 @@ def test_streams_are_read_one_after_the_other(warehouse, readings):
     assert order in (["first"] * 3 + ["second"] * 3, ["second"] * 3 + ["first"] * 3)
 
 
+@BOTH
 def test_what_a_reader_noted_before_it_failed_is_forgotten(warehouse, readings):
     """Nested too: the next reading begins where the last complete one ended."""
     seen = []
@@ -192,6 +200,7 @@ def test_what_a_reader_noted_before_it_failed_is_forgotten(warehouse, readings):
     assert seen == [{}, {"run 1": True}, {"run 1": True}]
 
 
+@BOTH
 def test_streams_of_a_concurrent_reader_are_read_at_once(warehouse, readings):
     """Each waits for the others: one after the other, none would get on. What was read is accounted for alike."""
     barrier = threading.Barrier(3)
@@ -210,6 +219,7 @@ def test_streams_of_a_concurrent_reader_are_read_at_once(warehouse, readings):
     assert loaded == {"first": ("complete", 2), "second": ("failed", 1), "third": ("complete", 2)}
 
 
+@BOTH
 def test_pages_that_are_typed_together_keep_their_times(things, warehouse, monkeypatch):
     """Of each row when it was observed, of the same key twice the later one, and of a rejected row too."""
     later = DAY + timedelta(hours=1)
@@ -221,6 +231,7 @@ def test_pages_that_are_typed_together_keep_their_times(things, warehouse, monke
 
 
 @pytest.mark.parametrize("batch", [1, 3, 1000])
+@BOTH
 def test_batches_of_any_size_give_the_same(things, warehouse, monkeypatch, batch):
     monkeypatch.setattr(reading, "BATCH", batch)
     pages = [page(thing(1), thing(2)), page(thing(2), thing(3, amount="x")), page(), page(thing(4), thing(1, "b"))]
@@ -314,6 +325,7 @@ class TestSnapshot:
         assert self.current(warehouse) == [("a", "p0", 1)]
 
 
+@BOTH
 def test_events_are_appended_once(warehouse, readings):
     system = made_up(Stream("events", Things, Event()), reader=readings)
     for pages, expected in (
