@@ -35,9 +35,5 @@
 {%- endmacro %}
 
 {% macro country_attribute(country_code, attribute) -%}
-    (
-        select max(countries.{{ attribute }})
-        from {{ ref("countries") }} as countries
-        where countries.iso_alpha_2 = {{ country_code }}
-    )
+    {{ lookup(ref("countries"), "iso_alpha_2", attribute, country_code) }}
 {%- endmacro %}

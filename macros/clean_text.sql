@@ -1,10 +1,10 @@
 {#
     Text as people mean it: Unicode NFC, runs of white space as one space, no control or zero-width characters,
-    trimmed; null if nothing is left. (Spark has no NFC: a session there registers nfc_normalize.)
+    trimmed; null if nothing is left.
 #}
 {% macro clean_text(column) -%}
     {%- set visible = regex_replace_all(
-        "nfc_normalize(" ~ column ~ ")",
+        nfc(column),
         "[\\x00-\\x08\\x0e-\\x1f\\x7f-\\x9f\\x{200b}\\x{2060}\\x{feff}]",
         "",
     ) -%}

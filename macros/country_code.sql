@@ -3,15 +3,8 @@
     case and punctuation; null if unknown. Looked up in the seed country_names.
 #}
 {% macro country_code(column) -%}
-    (
-        select max(country_names.iso_alpha_2)
-        from {{ ref("country_names") }} as country_names
-        where
-            country_names.country_key
-            = {{
-                regex_replace_all(
-                    "lower(nfc_normalize(" ~ column ~ "))", "[^\\p{L}\\p{M}]", ""
-                )
-            }}
-    )
+    {%- set country_key = regex_replace_all(
+        "lower(" ~ nfc(column) ~ ")", "[^\\p{L}\\p{M}]", ""
+    ) -%}
+    {{ lookup(ref("country_names"), "country_key", "iso_alpha_2", country_key) }}
 {%- endmacro %}

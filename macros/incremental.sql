@@ -10,18 +10,16 @@
 {# Deletes the model's rows whose keys have other raw rows by now; the keys are undecided then. #}
 {% macro forget_outdated_rows(relation, key) %}
     {% if is_incremental() %}
-        delete from {{ this }}
-        where
-            not exists (
-                select 1
-                from
-                    (
-                        select _key, count(*) as _row_count
-                        from {{ relation }}
-                        group by _key
-                    ) as raw_keys
-                where raw_keys._key = {{ key }} and raw_keys._row_count = raw_row_count
-            )
+        merge into {{ this }} as decided
+        using
+            (
+                select _key, count(*) as _row_count from {{ relation }} group by _key
+            ) as raw_keys
+        on decided.{{ key }} = raw_keys._key
+        when matched and decided.raw_row_count <> raw_keys._row_count
+        then delete
+        when not matched by source
+        then delete
     {% endif %}
 {% endmacro %}
 
@@ -30,8 +28,11 @@
     {%- if is_incremental() -%}
         (
             select *
-            from {{ relation }}
-            where _key not in (select {{ key }} from {{ this }})
+            from {{ relation }} as raw_rows
+            where
+                not exists (
+                    select 1 from {{ this }} as decided where decided.{{ key }} = raw_rows._key
+                )
         )
     {%- else -%} {{ relation }}
     {%- endif -%}

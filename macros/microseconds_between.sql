@@ -8,5 +8,5 @@
 {%- endmacro %}
 
 {% macro spark__microseconds_between(first_at, last_at) -%}
-    unix_micros({{ last_at }}) - unix_micros({{ first_at }})
+    timestampdiff(microsecond, {{ first_at }}, {{ last_at }})
 {%- endmacro %}

@@ -3,6 +3,7 @@
     try_cast({{ field }} as {{ type }})
 {%- endmacro %}
 
+{# Asked with the name that Spark itself gives a type; its `timestamp` is the one with a time zone. #}
 {% macro spark__safe_cast(field, type) -%}
-    try_cast({{ field }} as {{ type }})
+    try_cast({{ field }} as {{ "timestamp_ltz" if type == "timestamp" else type }})
 {%- endmacro %}

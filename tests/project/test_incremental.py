@@ -87,7 +87,8 @@ def test_incremental_models_are_wired_so(manifest):
         (key,) = re.fullmatch(
             rf"{{{{ forget_outdated_rows\(source\('{system}', '{table}'\), '(\w+)'\) }}}}", hook
         ).groups()
-        assert node["config"]["incremental_strategy"] == "append", node["name"]
+        assert node["config"]["incremental_strategy"] == "append", node["name"]  # on Spark: merge
+        assert node["config"]["unique_key"] == key, node["name"]
         text = "".join(node["raw_code"].split())
         assert f'undecided_rows(source("{system}","{table}"),"{key}")' in text, node["name"]
         assert "_row_countasraw_row_count" in text, node["name"]

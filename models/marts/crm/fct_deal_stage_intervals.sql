@@ -3,8 +3,10 @@ with
     surroundings_cte as (
         select
             *,
-            row_number() over (
-                partition by deal_id, stage_id order by entered_at nulls first
+            cast(
+                row_number() over (
+                    partition by deal_id, stage_id order by entered_at nulls first
+                ) as bigint
             ) as visit_number,
             lead(stage_id) over (
                 partition by deal_id order by entered_at nulls first

@@ -1,7 +1,7 @@
 {{
     config(
         materialized="incremental",
-        incremental_strategy="append",
+        unique_key="call_id",
         pre_hook="{{ forget_outdated_rows(source('hubspot', 'calls'), 'call_id') }}",
     )
 }}

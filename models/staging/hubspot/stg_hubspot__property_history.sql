@@ -1,7 +1,7 @@
 {{
     config(
         materialized="incremental",
-        incremental_strategy="append",
+        unique_key="property_change_id",
         pre_hook="{{ forget_outdated_rows(source('hubspot', 'property_history'), 'property_change_id') }}",
     )
 }}

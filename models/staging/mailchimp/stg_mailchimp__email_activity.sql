@@ -1,7 +1,7 @@
 {{
     config(
         materialized="incremental",
-        incremental_strategy="append",
+        unique_key="activity_id",
         pre_hook="{{ forget_outdated_rows(source('mailchimp', 'email_activity'), 'activity_id') }}",
     )
 }}
