@@ -10,6 +10,18 @@ help:  ## Show these targets
 
 setup: .venv/.installed  ## Make .venv and install the locked packages into it
 
+ifeq ($(DBT_TARGET),spark)
+setup: .venv/.installed-spark
+endif
+
+.venv/.installed-spark: requirements-spark.lock .venv/.installed
+	@$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python --require-hashes -r requirements-spark.lock
+	@touch $@
+
+.venv/.installed-cluster: requirements-cluster.lock .venv/.installed-spark
+	@$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python --require-hashes -r requirements-cluster.lock
+	@touch $@
+
 .venv/.installed: requirements.lock requirements-uv.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if (3, 11) <= v < (3, 14) else f"Catchment needs Python 3.11 to 3.13, this is {v[0]}.{v[1]}: make setup PYTHON=python3.11")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -30,7 +42,7 @@ docs: setup  ## Generate the docs; `dbt docs serve` shows them
 	@dbt docs generate
 
 test: setup  ## Run the project's tests
-	@python -m pytest -n 2 --dist loadfile --ignore tests/chaos --ignore tests/samples
+	@python -m pytest -n 2 --dist loadfile --ignore tests/chaos --ignore tests/parity --ignore tests/samples
 
 lint: setup  ## Check format and style of Python and SQL
 	@ruff check . && ruff format --check . && sqlfmt --check -q models macros tests
@@ -50,14 +62,27 @@ bench-daily: setup  ## Measure how long the daily commands take
 chaos: setup  ## Kill ingest at random moments (KILLS=10 SEED=...); the marts must not change
 	@python -m pytest tests/chaos -n 0 -s
 
+spark-up: .venv/.installed-cluster  ## Start a small Spark cluster on this machine (SPARK_PORT=10000)
+	@python -m sandbox.cluster up
+
+spark-down: setup  ## Stop it; its tables stay
+	@python -m sandbox.cluster down
+
+parity: .venv/.installed-cluster  ## Build the marts on DuckDB and on Spark, and compare every row (SCALE=0.1)
+	@python -m pytest tests/parity -n 0 -s
+
 samples: setup  ## Compare every table of SAMPLE_DATABASES (JSON: name -> URL) with what lands
 	@python -m pytest tests/samples -n 0 -s
 
-lock: setup  ## Renew requirements.lock from pyproject.toml
-	@uv pip compile -q --universal --all-extras --generate-hashes --no-header --no-annotate pyproject.toml -o requirements.lock
+LOCK = uv pip compile -q --universal --generate-hashes --no-header --no-annotate pyproject.toml
+lock: setup  ## Renew the lock files from pyproject.toml
+	@$(LOCK) --extra sandbox --extra dev -o requirements.lock
+	@$(LOCK) --extra spark -c requirements.lock -o requirements-spark.lock
+	@$(LOCK) --extra spark --extra cluster -c requirements-spark.lock -c requirements.lock -o requirements-cluster.lock
 
 clean:  ## Remove the warehouse, the sandbox, and what dbt wrote
 	@test ! -x $(BIN)/python || $(BIN)/python -m sandbox reset
 	@rm -rf warehouse target logs
 
-.PHONY: help setup demo ingest build docs test lint format bench bench-rest bench-daily chaos samples lock clean
+.PHONY: help setup demo ingest build docs test lint format bench bench-rest bench-daily chaos spark-up spark-down \
+	parity samples lock clean
