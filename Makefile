@@ -59,6 +59,9 @@ bench-rest: setup  ## Measure pages of a REST API to DuckDB against dlt and a ba
 bench-daily: setup  ## Measure how long the daily commands take
 	@python benchmarks/daily.py
 
+bench-scale: .venv/.installed-cluster  ## Measure how ingest and builds grow with the data (SCALES=1,10,50 ENGINES=duckdb,spark)
+	@python benchmarks/scale.py
+
 chaos: setup  ## Kill ingest at random moments (KILLS=10 SEED=...); the marts must not change
 	@python -m pytest tests/chaos -n 0 -s
 
@@ -84,5 +87,5 @@ clean:  ## Remove the warehouse, the sandbox, and what dbt wrote
 	@test ! -x $(BIN)/python || $(BIN)/python -m sandbox reset
 	@rm -rf warehouse target logs
 
-.PHONY: help setup demo ingest build docs test lint format bench bench-rest bench-daily chaos spark-up spark-down \
+.PHONY: help setup demo ingest build docs test lint format bench bench-rest bench-daily bench-scale chaos spark-up spark-down \
 	parity samples lock clean

@@ -11,6 +11,7 @@ import dataclasses
 import fcntl
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ import dlt
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
+from dlt.common.configuration.exceptions import ConfigFieldMissingException
 from dlt.common.schema import Schema
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
@@ -28,7 +30,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from ingestion import evolution
 from ingestion.contract import quote
-from ingestion.errors import ConfigurationError, keep_secret
+from ingestion.errors import ConfigurationError, explain, keep_secret
 from ingestion.ledger import arrow_schema
 from ingestion.stream import Stream
 from ingestion.systems import System
@@ -41,8 +43,12 @@ AS_TEXT = ("UUID", "TIME")
 
 
 def lake_url(working_folder: Path) -> str:
-    """Where raw lands: LAKE_URL, or a folder beside dlt's working folder; the macro lake_url says the same."""
-    return (os.environ.get("LAKE_URL") or f"file://{working_folder.parent}/lake").rstrip("/")
+    """Where raw lands: LAKE_URL, or a folder beside dlt's working folder; the macro lake_url says the same. Raises
+    ConfigurationError if that is a path, which cluster and loader might read differently."""
+    url = (os.environ.get("LAKE_URL") or f"file://{working_folder.parent}/lake").rstrip("/")
+    if "://" not in url:
+        raise ConfigurationError(f"LAKE_URL is {url}: give a URL, as file:///data/lake or s3://bucket/lake")
+    return url
 
 
 class Lake(Warehouse):
@@ -58,7 +64,9 @@ class Lake(Warehouse):
                 opened.enter_context(self.files.held())
                 super().__init__(systems, path)
                 self.cleanup = opened.pop_all()
-        except (OSError, ValueError) as error:
+        except ConfigurationError:
+            raise
+        except Exception as error:  # each file system has exceptions of its own
             raise ConfigurationError(self._cannot_open(error)) from error
 
     @property
@@ -76,7 +84,7 @@ class Lake(Warehouse):
         return connection
 
     def _destination(self) -> Any:
-        destination = _Destination(self.url, layout=LAYOUT)
+        destination = _Destination(self.url, layout=LAYOUT, destination_name="filesystem")
         destination.files, destination.connection = self.files, self.connection
         return destination
 
@@ -90,7 +98,11 @@ class Lake(Warehouse):
         return self.files.has(f"{dataset}/_dlt_loads")
 
     def _cannot_open(self, error: Exception) -> str:
-        return f"can't open or write the lake {self.name}: {' '.join(str(error).split())}"
+        reason = explain(error)
+        if isinstance(error, ConfigFieldMissingException):
+            missing = dict.fromkeys(re.findall(r"DESTINATION__FILESYSTEM__\w+", str(error)))
+            reason = f"its credentials are missing. Set {', '.join(missing)}"
+        return f"can't open or write the lake {self.name}: {reason}"
 
     def _create_raw(self, system: str, tables: dict[str, Columns], *, may_differ: bool = False) -> None:
         tables = {
@@ -141,12 +153,14 @@ class Lake(Warehouse):
         ((comments,),) = connection.execute(
             f"select decode(value) from parquet_kv_metadata('{schema}') where decode(key) = 'comments'"
         ).fetchall()
-        names = ", ".join(quote(name) for name in json.loads(comments))
+        # With the types of the schema: of files that are being widened, some are and others are not.
+        declared = connection.execute(f"describe from read_parquet('{schema}')").fetchall()
+        columns = ", ".join(f"cast({quote(name)} as {sql_type}) as {quote(name)}" for name, sql_type, *_ in declared)
         files = self.files.path(f"{dataset}/{table}/*.parquet")
         connection.execute(f"create schema if not exists {dataset}")
         connection.execute(
             f"create or replace view {dataset}.{table} as "
-            f"select {names} from read_parquet('{files}', union_by_name = true)"
+            f"select {columns} from read_parquet('{files}', union_by_name = true)"
         )
         for name, comment in json.loads(comments).items():
             self._comment(connection, dataset, table, name, comment)
@@ -209,7 +223,8 @@ class _Files:
 
     def tables(self) -> list[str]:
         """The tables that are there: dataset/table."""
-        self.system.makedirs(self.root)
+        if self.is_local:  # a bucket is made by who pays for it
+            self.system.makedirs(self.root)
         found = self.system.glob(f"{self.root}/raw_*/*/{SCHEMA}")
         return sorted("/".join(path.split("/")[-3:-1]) for path in found)
 

@@ -6,9 +6,11 @@ that follows, which has to end well all the same.
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -120,12 +122,15 @@ def compare(connection: duckdb.DuckDBPyConnection, one: str, other: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def engines(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("parity")
+def engines():
+    """Not below pytest's own folder: each pytest that starts shuts that to the user whom PostgreSQL runs as."""
+    folder = Path(tempfile.mkdtemp(prefix="catchment-parity-"))
     cluster = Cluster(folder / "cluster")
     cluster.up(free_port())
     yield Engines(folder, cluster)
     cluster.down()
+    sandbox.reset(folder / "sandbox")
+    shutil.rmtree(folder)
 
 
 @pytest.mark.timeout(1400)

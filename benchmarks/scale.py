@@ -1,0 +1,93 @@
+"""How time, memory, files and requests grow with the data: `make bench-scale SCALES=1,10,50`. Asserts nothing.
+
+Per scale one sandbox, extracted twice (all of it, and what a day changed) and built on the engines that are asked for:
+ENGINES=duckdb,spark. Prints a line per step: rows, seconds, seconds per million rows, the peak memory of the process,
+requests, and files and megabytes of the lake.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+import sandbox
+from sandbox.cluster import Cluster, free_port
+
+SCALES = [float(scale) for scale in (os.environ.get("SCALES") or "1,10,50").split(",")]
+ENGINES = (os.environ.get("ENGINES") or "duckdb,spark").split(",")
+FOLDER = Path(os.environ.get("FOLDER") or tempfile.mkdtemp(prefix="catchment-scale-"))
+INGEST = [sys.executable, "-m", "ingestion", "run"]
+RUN = [str(Path(sys.executable).parent / "dbt"), "--quiet", "run"]
+
+
+def measure(command: list[str], environment: dict[str, str]) -> tuple[float, float]:
+    """Wall seconds and peak MB of a command."""
+    started = time.monotonic()
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        sys.exit(f"{' '.join(command)} failed")
+    return time.monotonic() - started, usage.ru_maxrss / 1024
+
+
+def rows_of(lake: Path) -> int:
+    """How many rows the streams have in a lake."""
+    streams = [path for path in lake.glob("raw_*/*/*.parquet") if path.parent.name not in ("load_ledger",)]
+    return sum(pq.read_metadata(path).num_rows for path in streams)
+
+
+def tell(scale: float, step: str, rows: int, seconds: float, peak: float, rest: str = "") -> None:
+    """Prints one line."""
+    each = seconds / (rows / 1e6)
+    print(f"{scale:>5g} {step:<28}{rows:>12,}{seconds:>9.1f}{each:>9.1f}{peak:>9.0f}  {rest}", flush=True)
+
+
+def extract(scale: float, folder: Path, step: str, environment: dict[str, str]) -> int:
+    """One ingest into the lake; returns the rows that are there now."""
+    lake = folder / "lake"
+    before = rows_of(lake)
+    with sandbox.running(root=folder / "sandbox", scale=scale, seed=1) as options:
+        seconds, peak = measure(INGEST, environment | options | {"DBT_TARGET": "spark"})
+        requests = {name: len(server.misbehave.requests) for name, server in options.servers.items()}
+    rows = rows_of(lake)
+    files = [path.stat().st_size for path in lake.rglob("*.parquet")]
+    asked = ", ".join(f"{name} {count:,}" for name, count in requests.items())
+    told = f"requests: {asked}; lake: {len(files)} files, {sum(files) / 1e6:,.0f} MB"
+    tell(scale, step, rows - before if before else rows, seconds, peak, told)
+    return rows
+
+
+def main() -> None:
+    """Runs the scales one after the other."""
+    print(f"{'scale':>5} {'step':<28}{'rows':>12}{'seconds':>9}{'s/M rows':>9}{'peak MB':>9}")
+    for scale in SCALES:
+        folder = FOLDER / f"{scale:g}"
+        cluster = Cluster(folder / "cluster")
+        environment = {**os.environ, "WAREHOUSE_DIR": str(folder), "LAKE_URL": (folder / "lake").as_uri()}
+        environment["DBT_TARGET_PATH"] = str(folder / "target")
+        with sandbox.running(root=folder / "sandbox", scale=scale, seed=1):
+            pass  # makes it, which is not measured
+        if "spark" in ENGINES:
+            environment["SPARK_PORT"] = str(cluster.up(free_port(), tell=lambda _: None).port)
+        try:
+            for step in ("first", "a day later"):
+                if step != "first":
+                    sandbox.advance(1, folder / "sandbox")
+                rows = extract(scale, folder, f"{step}: lake", environment)
+                if "spark" in ENGINES:
+                    tell(scale, f"{step}: Spark", rows, *measure(RUN, environment | {"DBT_TARGET": "spark"}))
+                if "duckdb" in ENGINES:
+                    with sandbox.running(root=folder / "sandbox", scale=scale, seed=1) as options:
+                        local = environment | options | {"DBT_TARGET": "local"}
+                        tell(scale, f"{step}: warehouse", rows, *measure(INGEST, local))
+                    tell(scale, f"{step}: DuckDB", rows, *measure(RUN, local))
+        finally:
+            cluster.down()
+
+
+if __name__ == "__main__":
+    main()

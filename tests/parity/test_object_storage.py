@@ -1,0 +1,87 @@
+"""A lake on S3: the loaders against a server that speaks as S3 does, over HTTP on loopback."""
+
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import boto3
+import pytest
+
+from sandbox.cluster import free_port
+
+ROOT = Path(__file__).parents[2]
+HEADER = (
+    "order_number,line_number,ordered_on,customer_email,customer_name,country,sku,product_name,quantity,unit_price,"
+    "currency,tax_amount,shipping_amount\n"
+)
+RESELLERS = '[one]\ndelimiter = ","\nencoding = "utf-8"\ndecimal = "."\ndate_format = "%Y-%m-%d"\n'
+KEY, SECRET = "AKIATESTTESTTEST", "a secret that shows up nowhere"
+
+
+@pytest.fixture(scope="module")
+def storage():
+    """The server's URL; it has the bucket `lake`."""
+    port = free_port()
+    command = [sys.executable, "-m", "moto.server", "-p", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    url = f"http://127.0.0.1:{port}"
+    for _ in range(200):
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+            break
+        except OSError:
+            time.sleep(0.1)
+    bucket(url).create()
+    yield url
+    server.kill()
+    server.wait()
+
+
+def bucket(url):
+    session = boto3.Session(KEY, SECRET, region_name="us-east-1")
+    return session.resource("s3", endpoint_url=url).Bucket("lake")
+
+
+def command(storage, folder, *arguments, name="lake"):
+    environment = {
+        **os.environ,
+        "DBT_TARGET": "spark",
+        "WAREHOUSE_DIR": str(folder),
+        "LAKE_URL": f"s3://{name}/some/where",
+        "DESTINATION__FILESYSTEM__CREDENTIALS__AWS_ACCESS_KEY_ID": KEY,
+        "DESTINATION__FILESYSTEM__CREDENTIALS__AWS_SECRET_ACCESS_KEY": SECRET,
+        "DESTINATION__FILESYSTEM__CREDENTIALS__ENDPOINT_URL": storage,
+        "SOURCES__PARTNER_FILES__FOLDER": str(folder / "partners"),
+    }
+    result = subprocess.run(
+        [sys.executable, "-m", "ingestion", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert SECRET not in result.stdout + result.stderr
+    return result
+
+
+def test_load_and_load_again(storage, tmp_path):
+    (tmp_path / "partners/one").mkdir(parents=True)
+    (tmp_path / "partners/resellers.toml").write_text(RESELLERS)
+    (tmp_path / "partners/one/orders_2026-01.csv").write_text(
+        HEADER + "K-1,1,2026-01-05,,,DE,A,Coffee,2,3.50,EUR,0.5,1\n"
+    )
+    first = command(storage, tmp_path, "run")
+    assert "loaded into s3://lake/some/where" in first.stdout, first.stdout + first.stderr
+    keys = {item.key for item in bucket(storage).objects.all()}
+    assert "some/where/raw_shop/orders/schema.parquet" in keys
+    assert any(key.startswith("some/where/raw_partner_files/order_lines/1") for key in keys), keys
+    status = command(storage, tmp_path, "status")
+    assert status.returncode == 0 and "partner_files.order_lines" in status.stdout
+    (tmp_path / "partners/one/orders_2026-02.csv").write_text(HEADER + "K-2,1,2026-02-05,,,DE,A,Coffee,2,x,EUR,0.5,1\n")
+    second = command(storage, tmp_path, "run")
+    (row,) = [line.split() for line in second.stdout.splitlines() if line.startswith("partner_files.order_lines  ")]
+    assert row[1:5] == ["1", "0", "0", "1"], second.stdout  # read, loaded, unchanged, rejected
+
+
+def test_bucket_that_is_not_there(storage, tmp_path):
+    result = command(storage, tmp_path, "status", name="nowhere")
+    assert result.returncode == 2 and "can't open or write the lake s3://nowhere/some/where: " in result.stderr
