@@ -254,7 +254,10 @@ class _Files:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 lock.seek(0)
-                raise OSError(f"another loader is at work there ({lock.read()}). Wait until it has ended") from None
+                holder = lock.read()
+                raise ConfigurationError(
+                    f"another loader is at work in the lake {self.url} ({holder}). Wait until it has ended"
+                ) from None
             lock.truncate(0)
             lock.write(f"process {os.getpid()} of {os.uname().nodename}")
             lock.flush()
