@@ -6,6 +6,7 @@ last, so that a half-made sandbox is made again).
 """
 
 import fcntl
+import gc
 import json
 import os
 import secrets
@@ -105,12 +106,14 @@ def advance(days: int = 1, root: Path = ROOT) -> date:
     state = _state(root)
     if days < 1:
         raise ValueError("the clock moves forward only: give a number of days from 1")
-    company = Company(state["seed"], state["scale"]).run(date.fromisoformat(state["clock"]) + timedelta(days=days))
     database = Database(root / "postgres")
     was_running = database.port is not None
     database.start()
     try:
-        _write(root, company, state, database)
+        with _no_collector():
+            until = date.fromisoformat(state["clock"]) + timedelta(days=days)
+            company = Company(state["seed"], state["scale"]).run(until)
+            _write(root, company, state, database)
     finally:
         if not was_running:
             database.stop()
@@ -156,8 +159,19 @@ def _prepare(root: Path, scale: float, seed: int, stack: ExitStack) -> dict:
     stack.callback(database.stop)
     database.start()
     database.create(state["password"])
-    _write(root, Company(seed, scale).run(CLOCK), state, database)
+    with _no_collector():
+        _write(root, Company(seed, scale).run(CLOCK), state, database)
     return state
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """A company is millions of rows and no cycles of them: to look for some would take longer than to make the rows."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _write(root: Path, company: Company, state: dict, database: Database) -> None:

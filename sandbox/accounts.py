@@ -19,6 +19,7 @@ class Accounts(Simulation):
         self.person_of: dict[int, Person] = {}  # by customer_id, also of deleted customers
         self._customer_pool: list[int] = []  # businesses several times: they order more
         self._addresses_of: dict[int | None, list[Row]] = defaultdict(list)
+        self._orders_of: dict[int | None, list[Row]] = defaultdict(list)
 
     def _fill_catalogue(self) -> None:
         at = self._time(0)
@@ -104,10 +105,10 @@ class Accounts(Simulation):
         if len(self.shop["customers"]) <= 5:
             return  # a tiny company keeps its last customers
         key = self.rng.choice(self._customer_pool)
-        self._customer_pool = [other for other in self._customer_pool if other != key]
-        for order in self.shop["orders"].values():
-            if order["customer_id"] == key:
-                self._touch(order, customer_id=None, billing_address_id=None, shipping_address_id=None)
+        while key in self._customer_pool:
+            self._customer_pool.remove(key)
+        for order in self._orders_of.pop(key, []):
+            self._touch(order, customer_id=None, billing_address_id=None, shipping_address_id=None)
         for address in self._addresses_of.pop(key):
             self._delete("addresses", address)
         for subscription in [row for row in self.shop["subscriptions"].values() if row["customer_id"] == key]:

@@ -50,6 +50,7 @@ class Audiences:
     def __init__(self, company: Simulation) -> None:
         self.company, self.rng = company, random.Random(f"newsletters {company.seed}")
         self.members: dict[tuple[str, str], Member] = {}  # by audience and id
+        self._ever: list[Member] = []  # those who were erased, too
         self.list_ids = {audience: self._id("list", audience) for audience in AUDIENCES}
         self.audience_days: list[Row] = []
         self._moves: Counter[str] = Counter()  # of today, by audience and what happened
@@ -153,6 +154,7 @@ class Audiences:
             ip=f"198.51.100.{rng.randrange(1, 255)}",
         )  # fmt: skip
         self.members[audience, row["id"]] = member
+        self._ever.append(member)
         self._become(at, member, status)
         if status == "pending" and rng.random() < 0.75:
             self._at(at + timedelta(seconds=rng.expovariate(1 / 20000) + 30), self._confirm, member)
@@ -172,9 +174,12 @@ class Audiences:
             self._subscribed[audience] += 1 if status == "subscribed" else -1
 
     def _anyone(self, *statuses: str) -> Member | None:
-        """Somebody with one of these statuses; nobody if there are only a few."""
-        found = [member for member in self.members.values() if member.row["status"] in statuses]
-        return self.rng.choice(found) if len(found) > 3 else None
+        """Somebody with one of these statuses; nobody if none of many is one."""
+        for _ in range(100 if len(self._ever) > 3 else 0):
+            member = self.rng.choice(self._ever)
+            if not member.is_erased and member.row["status"] in statuses:
+                return member
+        return None
 
     def _confirm(self, at: datetime, member: Member) -> None:
         if not member.is_erased and member.row["status"] == "pending":

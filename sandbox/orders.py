@@ -60,6 +60,7 @@ class Orders(Accounts):
             order_total=None, coupon_code=f"SAVE{percent}" if percent else None, ordered_at=at, updated_at=at,
         )  # fmt: skip
         key = order["order_id"]
+        self._orders_of[customer_id].append(order)
         self._country_of[key] = country
         for product, quantity, price in lines:
             item = self._add(
