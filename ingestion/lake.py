@@ -199,12 +199,25 @@ class _WholeFiles(LocalFileSystem):
 
 @contextlib.contextmanager
 def _in_one_stroke(path: str) -> Iterator[Path]:
-    """A path to write to, which becomes `path`. Its name begins with a dot, so that no reader takes it for a file."""
+    """A path to write to, which becomes `path`. Its name begins with a dot, so that no reader takes it for a file.
+
+    It is on the disk when this ends: dlt then deletes what it came from, and a power cut must not lose it.
+    """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.part")
     yield part
+    _sync(part)
     part.replace(target)
+    _sync(target.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 class _Files:
