@@ -5,7 +5,7 @@
     time or load even less, because rows come late. The result equals a full refresh after any sequence of loads.
 
     A model says forget_outdated_rows(source, key) in its pre_hook and reads current_state(undecided_rows(source,
-    key)); `key` is its column that equals raw's _key, raw_row_count is raw's _row_count.
+    key)); `key` is its unique_key, the column that equals raw's _key, and raw_row_count is raw's _row_count.
 #}
 {# Deletes the model's rows whose keys have other raw rows by now; the keys are undecided then. #}
 {% macro forget_outdated_rows(relation, key) %}

@@ -60,11 +60,11 @@
 
 {# Where raw lands: LAKE_URL, or beside the warehouses of this machine; ingestion/lake.py says the same. #}
 {% macro lake_url() -%}
-    {%- set folder = env_var("WAREHOUSE_DIR", "warehouse") -%}
+    {%- set folder = env_var("WAREHOUSE_DIR", "") or "warehouse" -%}
     {%- set folder = (
         folder if folder.startswith("/") else env_var("PWD") ~ "/" ~ folder
     ) -%}
-    {{ env_var("LAKE_URL", "file://" ~ folder ~ "/lake") }}
+    {{ (env_var("LAKE_URL", "") or "file://" ~ folder ~ "/lake").rstrip("/") }}
 {%- endmacro %}
 
 {# DuckDB's name of a type in Spark. #}
