@@ -88,8 +88,8 @@ class HubSpot(Server):
         names = query["properties"].split(",") if "properties" in query else None
         histories = list(filter(None, query.get("propertiesWithHistory", "").split(",")))
         limit = possible(query.get("limit", 10), 50 if histories else 100)
-        records = (view.archived if query.get("archived") == "true" else view.living)[kind]
-        ids = list(records)
+        is_archived = query.get("archived") == "true"
+        records, ids = (view.archived if is_archived else view.living)[kind], view.numbers[kind][is_archived]
         begin = bisect_right(ids, int(query.get("after", 0)))
         page = [view.show(kind, records[number], names, histories) for number in ids[begin : begin + limit]]
         return paged(page, ids[begin + limit - 1] if len(ids) > begin + limit else None)

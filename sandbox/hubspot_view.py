@@ -1,5 +1,6 @@
 """HubSpot's answers: what the portal's records look like, now or a while ago, which ones fit a search, and refusals."""
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,8 @@ OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
 class View:
     """A portal's tables at its clock. `living` and `archived`: records by type and number, in order of the numbers."""
 
+    # Answers must not get slower with the portal: `numbers` and `_changes` are what a database's indexes are.
+
     def __init__(self, tables: Values) -> None:
         self.clock = datetime.fromisoformat(tables["clock"])
         self.owners, self.pipelines, self.properties = tables["owners"], tables["pipelines"], tables["properties"]
@@ -39,6 +42,11 @@ class View:
                     self.living[kind][int(document["id"])] = _fold(kind, document)
                 elif datetime.fromisoformat(archived_at) > self.clock - RECYCLE_BIN:
                     self.archived[kind][int(document["id"])] = _fold(kind, document)
+        self.numbers = {kind: (list(self.living[kind]), list(self.archived[kind])) for kind in self.living}
+        self._changes = {
+            kind: sorted((key(record["updatedAt"]), number) for number, record in records.items())
+            for kind, records in self.living.items()
+        }
         self.links: dict[tuple[str, str], dict[int, dict[int, list[str]]]] = defaultdict(lambda: defaultdict(dict))
         self.kinds: dict[tuple[str, str], dict[str, Values]] = {}
         for pair, links in tables["associations"].items():
@@ -51,12 +59,12 @@ class View:
 
     def search(self, kind: str, filters: list[list[Values]], sorts: list[Values], lag: timedelta) -> list[Values]:
         """The records that pass all filters of a group, as an index knows them that is `lag` behind."""
-        until = iso(self.clock - lag)
+        until, living = iso(self.clock - lag), self.living[kind]
+        groups = [[(row["propertyName"], row["operator"], key(row.get("value"))) for row in group] for group in filters]
         indexed = [
             record if record["updatedAt"] <= until else _fold(kind, record["document"], until)
-            for record in self.living[kind].values()
+            for record in map(living.__getitem__, self._candidates(kind, *groups))
         ]
-        groups = [[(row["propertyName"], row["operator"], key(row.get("value"))) for row in group] for group in filters]
         found = [
             record
             for record in indexed
@@ -66,6 +74,17 @@ class View:
             name, is_down = sort["propertyName"], sort.get("direction") == "DESCENDING"
             found.sort(key=lambda record, name=name: key(record["properties"].get(name)), reverse=is_down)
         return found
+
+    def _candidates(self, kind: str, *groups: list[tuple]) -> list[int]:
+        """Numbers, in order, of the records that may pass: without those that a lower bound of one group rules out."""
+        (numbers, _), (identity, _, modified) = self.numbers[kind], _system(kind)
+        rows = groups[0] if len(groups) == 1 else []
+        bounds = {name: bound for name, operator, bound in rows if operator in ("GT", "GTE")}
+        if modified in bounds:
+            begin = bisect_left(self._changes[kind], (bounds[modified], 0))
+            return sorted(number for _, number in self._changes[kind][begin:])
+        after = bounds.get(identity, (1, 0))
+        return numbers[bisect_left(numbers, after, key=lambda number: (1, number)) :]
 
     def show(self, kind: str, record: Values, names: Iterable[str] | None, histories: Iterable[str] = ()) -> Values:
         """A record in an answer, with the properties asked for and the histories of some."""

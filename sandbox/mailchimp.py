@@ -42,9 +42,11 @@ FAULTS = {
 
 def _activity(row: Row, since: str) -> Row:
     events = [event for event in row["activity"] if event["timestamp"] > since]
-    if since and not events:
-        return {}
     return {name: value for name, value in row.items() if name not in SENT_TO_ONLY} | {"activity": events}
+
+
+def _has_activity(row: Row, since: str) -> bool:
+    return not since or any(event["timestamp"] > since for event in row["activity"])
 
 
 def _sent_to(row: Row, since: str) -> Row:
@@ -61,6 +63,7 @@ class Listing:
     sort: list[str] = field(default_factory=list)
     equal: list[str] = field(default_factory=list)
     times: list[str] = field(default_factory=list)  # since_<time>, before_<time>
+    fits: Callable[[Row, str], bool] = lambda row, since: True
     shape: Callable[[Row, str], Row] = lambda row, since: row
 
 
@@ -72,7 +75,8 @@ LISTINGS = {
     "campaigns": Listing(
         "campaigns", "campaigns", "", ["create_time", "send_time"], ["status", "type"], ["send_time", "create_time"]),
     "reports": Listing("reports", "reports", "", [], ["type"], ["send_time"]),
-    "reports/([^/]+)/email-activity": Listing("emails", "recipients", "campaign_id", shape=_activity),
+    "reports/([^/]+)/email-activity": Listing(
+        "emails", "recipients", "campaign_id", fits=_has_activity, shape=_activity),
     "reports/([^/]+)/sent-to": Listing("sent_to", "recipients", "campaign_id", shape=_sent_to),
     "reports/([^/]+)/unsubscribed": Listing("unsubscribes", "unsubscribes", "campaign_id"),
     "reports/([^/]+)/click-details": Listing(
@@ -134,8 +138,9 @@ class Mailchimp(Server):
                 raise Problem(*NOT_FOUND)
             rows, ids = rows[parent], {listing.parent: parent}
         rows = select(rows, query, listing.sort, listing.equal, listing.times)
-        rows = [row for row in (listing.shape(row, since) for row in rows) if row]
-        page = ids | {listing.name: [ids | row for row in rows[offset : offset + count]], "total_items": len(rows)}
+        rows = [row for row in rows if listing.fits(row, since)]
+        shown = [ids | listing.shape(row, since) for row in rows[offset : offset + count]]
+        page = ids | {listing.name: shown, "total_items": len(rows)}
         for name, is_kept in (("fields", True), ("exclude_fields", False)):
             if query.get(name):
                 page = project(page, query[name].split(","), is_kept)

@@ -1,5 +1,6 @@
 """A small HTTP server over a route table, on a free loopback port, in a thread of its own."""
 
+import gc
 import json
 import re
 import time
@@ -82,6 +83,7 @@ def latest(path: Path, make: Callable[[Any], Any] = lambda content: content) -> 
             seen = path.stat()
             if known.get("file") != (seen.st_ino, seen.st_mtime_ns):
                 known.update(file=(seen.st_ino, seen.st_mtime_ns), value=make(json.loads(path.read_text())))
+                gc.freeze()  # it stays: the collector need not walk through millions of rows again and again
             return known["value"]
 
     return get
