@@ -437,7 +437,7 @@ def typing_query(contract: Contract, relation: str, types: dict[str, str]) -> st
         columns.append(f"{value} as {typed}")
         problems += filter(None, [_problem(f, raw)])
         if f.is_lenient and _is_text(source_type) and f.type != "VARCHAR":
-            kept = f"json_object({_literal(f.source)}, cast({raw} as varchar))"
+            kept = f"json_object({literal(f.source)}, cast({raw} as varchar))"
             odd.append(f"({raw} is not null and {typed} is null)")
             misfits.append(f"case when {odd[-1]} then {kept} else '{{}}' end")
     unknown, original = _unknown_and_original(contract, types, present)
@@ -453,7 +453,7 @@ def typing_query(contract: Contract, relation: str, types: dict[str, str]) -> st
     values = [quote(f"typed {f.name}") for f in contract.fields]
     version = contract.version
     # The same values under other names or in other types are another row.
-    salt = _literal(" ".join(f"{f.name} {f.type}" for f in contract.fields))
+    salt = literal(" ".join(f"{f.name} {f.type}" for f in contract.fields))
     return f"""
         with typed as (
             select {", ".join(columns)}, {unknown} as _unknown_fields, {original} as _original,
@@ -557,7 +557,7 @@ def _key(contract: Contract) -> str:
 def _member(column: str, name: str) -> str:
     """SQL for the text of one member of a JSON column, whatever characters its name has."""
     pointer = "/" + name.replace("~", "~0").replace("/", "~1")
-    return f"json_extract_string({column}, {_literal(pointer)})"
+    return f"json_extract_string({column}, {literal(pointer)})"
 
 
 def _pack(names: Iterable[str], types: dict[str, str]) -> str:
@@ -579,7 +579,8 @@ def cursor_number(value: str, sql_type: str) -> str:
     return f"case when isfinite({value}) then epoch_us({value}) else 0 end"
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
+    """A text literal of standard SQL."""
     return "'" + text.replace("'", "''") + "'"
 
 

@@ -29,12 +29,12 @@ from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
 from fsspec.implementations.local import LocalFileSystem
 
 from ingestion import evolution
-from ingestion.contract import quote
+from ingestion.contract import literal, quote
 from ingestion.errors import ConfigurationError, explain, keep_secret
 from ingestion.ledger import arrow_schema
 from ingestion.stream import Stream
 from ingestion.systems import System
-from ingestion.warehouse import MEMORY, OFFLINE, Columns, Present, Warehouse
+from ingestion.warehouse import MEMORY, OFFLINE, Columns, Present, Warehouse, refuse_special
 
 LAYOUT = "{table_name}/{load_id}.{file_id}.{ext}"
 SCHEMA = "schema.parquet"
@@ -48,6 +48,7 @@ def lake_url(working_folder: Path) -> str:
     url = (os.environ.get("LAKE_URL") or f"file://{working_folder.parent}/lake").rstrip("/")
     if "://" not in url:
         raise ConfigurationError(f"LAKE_URL is {url}: give a URL, as file:///data/lake or s3://bucket/lake")
+    refuse_special("LAKE_URL", url)
     return url
 
 
@@ -76,7 +77,8 @@ class Lake(Warehouse):
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
         connection = duckdb.connect(config=OFFLINE)
-        connection.execute(f"set timezone = 'UTC'; set memory_limit = '{MEMORY}'")
+        spill = literal(f"{self.path}.tmp")  # as the DuckDB of a file has it
+        connection.execute(f"set timezone = 'UTC'; set memory_limit = '{MEMORY}'; set temp_directory = {spill}")
         if not self.files.is_local:
             connection.register_filesystem(self.files.system)
         for path in self.files.tables():
@@ -91,7 +93,7 @@ class Lake(Warehouse):
     def _load(self, pipeline: dlt.Pipeline) -> None:
         for file in Path(pipeline.working_dir).glob("load/normalized/*/new_jobs/*.parquet"):
             # A file that is broken here would break every reader there.
-            self.connection.cursor().execute(f"from parquet_file_metadata('{file}')")
+            self.connection.cursor().execute(f"from parquet_file_metadata({literal(str(file))})")
         super()._load(pipeline)
 
     def _has_loads(self, dataset: str) -> bool:
@@ -130,7 +132,7 @@ class Lake(Warehouse):
         if widened:  # files that are there too: Spark does not widen while it reads
             casts = ", ".join(f"cast({quote(name)} as {sql_type}) as {quote(name)}" for name, sql_type in widened)
             for path in self.files.of(f"{dataset}/{table}"):
-                rows = self.connection.cursor().sql(f"select * replace ({casts}) from read_parquet('{path}')")
+                rows = self.connection.cursor().sql(f"select * replace ({casts}) from read_parquet({literal(path)})")
                 self.files.write(path, rows.to_arrow_table())
         if widened or gone:
             types = dict(widened)
@@ -149,18 +151,18 @@ class Lake(Warehouse):
 
     def _show(self, connection: duckdb.DuckDBPyConnection, dataset: str, table: str) -> None:
         """Makes the view of a table, of all its files."""
-        schema = self.files.path(f"{dataset}/{table}/{SCHEMA}")
+        schema = literal(self.files.path(f"{dataset}/{table}/{SCHEMA}"))
         ((comments,),) = connection.execute(
-            f"select decode(value) from parquet_kv_metadata('{schema}') where decode(key) = 'comments'"
+            f"select decode(value) from parquet_kv_metadata({schema}) where decode(key) = 'comments'"
         ).fetchall()
         # With the types of the schema: of files that are being widened, some are and others are not.
-        declared = connection.execute(f"describe from read_parquet('{schema}')").fetchall()
+        declared = connection.execute(f"describe from read_parquet({schema})").fetchall()
         columns = ", ".join(f"cast({quote(name)} as {sql_type}) as {quote(name)}" for name, sql_type, *_ in declared)
-        files = self.files.path(f"{dataset}/{table}/*.parquet")
+        files = literal(self.files.path(f"{dataset}/{table}/*.parquet"))
         connection.execute(f"create schema if not exists {dataset}")
         connection.execute(
             f"create or replace view {dataset}.{table} as "
-            f"select {columns} from read_parquet('{files}', union_by_name = true)"
+            f"select {columns} from read_parquet({files}, union_by_name = true)"
         )
         for name, comment in json.loads(comments).items():
             self._comment(connection, dataset, table, name, comment)

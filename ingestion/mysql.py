@@ -9,8 +9,9 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import duckdb
 
+from ingestion.contract import literal
 from ingestion.errors import SourceError
-from ingestion.sql import Column, Engine, Table, literal
+from ingestion.sql import Column, Engine, Table
 
 # What information_schema calls a type -> how it is read, how that arrives, how it lands. Dates and times are read as
 # text because of MySQL's dates without a day, month or year; decimals because the scanner is slow at them.

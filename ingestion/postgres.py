@@ -11,8 +11,8 @@ from typing import Any
 
 import duckdb
 
-from ingestion.contract import quote
-from ingestion.sql import TRANSACTION, Column, Engine, Table, literal
+from ingestion.contract import literal, quote
+from ingestion.sql import TRANSACTION, Column, Engine, Table
 
 # Types that DuckDB's scanner hands over without loss: how they arrive, how they land.
 _EXACT = {

@@ -303,7 +303,8 @@ class _Reading:
             if not self.window.is_complete:
                 self._count_changes()
             rows = f"select * {'exclude (_reason, _original) ' if may_reject else ''}from ({_NEW_ROWS})"
-            ((loaded,),) = self.db.execute(f"copy ({rows}) to '{(file := self._file())}'").fetchall()
+            to_file = f"copy ({rows}) to {contracts.literal(str(file := self._file()))}"
+            ((loaded,),) = self.db.execute(to_file).fetchall()
             self.db.execute(f"create or replace temp view new as {_parquet(file)}")
             self._remember()
             staged.unlink()
@@ -502,7 +503,7 @@ def _are_alike(one: Page, other: Page) -> bool:
 
 
 def _parquet(file: Path) -> str:
-    return f"from read_parquet('{file}')"
+    return f"from read_parquet({contracts.literal(str(file))})"
 
 
 # The accepted rows that raw does not hold as they are.

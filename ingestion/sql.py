@@ -22,7 +22,7 @@ import duckdb
 import pyarrow as pa
 
 from ingestion import contract as contracts
-from ingestion.contract import UNFIT, Field, quote
+from ingestion.contract import UNFIT, Field, literal, quote
 from ingestion.errors import SourceError, keep_secret, scrub
 from ingestion.stream import Buckets, KeySweep, Page, Query, Stream, Window
 
@@ -610,8 +610,3 @@ def first_lines(error: Exception) -> str:
     """The database's own words, without DuckDB's copy of our query."""
     text = scrub(str(error)).split("\nLINE ")[0]
     return " ".join(text.split()).rstrip(".")
-
-
-def literal(text: str) -> str:
-    """A text literal of standard SQL."""
-    return "'" + text.replace("'", "''") + "'"

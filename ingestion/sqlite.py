@@ -10,8 +10,9 @@ from urllib.parse import unquote
 
 import duckdb
 
+from ingestion.contract import literal
 from ingestion.errors import SourceError
-from ingestion.sql import Column, Engine, Table, literal
+from ingestion.sql import Column, Engine, Table
 
 # A real with as many digits as it takes to tell it apart; a blob as an SQL literal, which no other type looks like.
 # SQLite rounds well to 15 digits only. Where they are too few it gives too many, marked by chr(1), for DuckDB to round;

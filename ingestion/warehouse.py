@@ -35,6 +35,15 @@ Columns = list[tuple[str, str, str]]
 Present = dict[str, tuple[str, str]]
 """The columns of a table that is there: name -> (DuckDB type, description)."""
 
+SPECIAL = "'*?[]{}"
+"""What DuckDB, dlt or Spark would read as something else in the name of a file."""
+
+
+def refuse_special(option: str, place: str) -> None:
+    """Raises ConfigurationError if files in this place can't be read by all who have to."""
+    if found := sorted(set(place) & set(SPECIAL)):
+        raise ConfigurationError(f"{option} is {place}: give a place without {' '.join(found)} in its name")
+
 
 class Warehouse:
     """The open warehouse, with a raw table for every stream of every system, and views over all ledgers.
@@ -46,6 +55,7 @@ class Warehouse:
         """Opens or makes it; raises ConfigurationError if another process has it open or it can't be written."""
         from ingestion import scaffold  # which itself looks into warehouses
 
+        refuse_special("WAREHOUSE_DIR", str(path.parent))
         self.path, self.load_lock, self.systems = path, threading.Lock(), list(systems)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -35,7 +35,7 @@ def surroundings(tmp_path, monkeypatch):
     for name in [name for name in os.environ if name.startswith("SOURCES__")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("DBT_TARGET", "local")
-    monkeypatch.setenv("WAREHOUSE_DIR", str(tmp_path / "warehouse"))
+    monkeypatch.setenv("WAREHOUSE_DIR", str(tmp_path / "a warehouse"))
     monkeypatch.delenv("LAKE_URL", raising=False)
     monkeypatch.setenv("SANDBOX_ROOT", str(tmp_path / "sandbox"))
     monkeypatch.setattr(errors, "_secrets", set())
@@ -118,7 +118,7 @@ BOTH = pytest.mark.parametrize("warehouse", ["local", "spark"], indirect=True)
 def warehouse(tmp_path, monkeypatch, request):
     """An empty warehouse in DuckDB, or the one that the test asks for."""
     monkeypatch.setenv("DBT_TARGET", getattr(request, "param", "local"))
-    return {"local": Warehouse, "spark": Lake}[os.environ["DBT_TARGET"]](tmp_path / "warehouse")
+    return {"local": Warehouse, "spark": Lake}[os.environ["DBT_TARGET"]](tmp_path / "a warehouse")
 
 
 def counts(row: dict) -> tuple[int, int, int, int, int]:

@@ -98,7 +98,7 @@ def test_run_and_status(run, partners, monkeypatch):
     assert re.search(r"^exchange_rates\.rates +0 +0 +0 +0 +0 +failed *$", out, re.MULTILINE)
     assert "failed: exchange_rates.currencies: not-a-url/currencies is not a URL: correct the option base_url" in out
     assert re.search(r"note: .*1 rows? do(es)? not fit", out)
-    assert re.search(r"local: loaded into .*/warehouse/local\.duckdb in \d+\.\d s", out)
+    assert re.search(r"local: loaded into .*/a warehouse/local\.duckdb in \d+\.\d s", out)
     assert "\x1b" not in out, "plain lines where there is no terminal"
 
     code, out, _ = run("status", "--json")
@@ -229,7 +229,7 @@ def test_password_is_nowhere(run, shop, warehouse, tmp_path, monkeypatch, is_rig
         tables = connection.execute("select schema_name, table_name from duckdb_tables()").fetchall()
         rows = [connection.execute(f"from {schema}.{table}").fetchall() for schema, table in tables]
     assert len(tables) > 10
-    files = [path.read_bytes() for path in (tmp_path / "warehouse").rglob("*") if path.is_file()]
+    files = [path.read_bytes() for path in (tmp_path / "a warehouse").rglob("*") if path.is_file()]
     everything = [text.encode() for text in (*shown, str(rows))] + files
     for secret in (password, encoded):
         assert not any(secret.encode() in text for text in everything)

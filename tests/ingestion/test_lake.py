@@ -101,7 +101,7 @@ def test_two_loaders_at_once(warehouse):
     with pipeline.opened([]):
         second = command("status")
     assert second.returncode == 2
-    assert f"another loader is at work in the lake {warehouse.file.as_uri()} (process " in second.stderr
+    assert f"another loader is at work in the lake file://{warehouse.file} (process " in second.stderr
     assert command("status").returncode == 0
 
 
@@ -110,6 +110,7 @@ def test_two_loaders_at_once(warehouse):
     [
         ("file:///proc/lake", "can't open or write the lake file:///proc/lake: "),
         ("nowhere://lake", "can't open or write the lake nowhere://lake: "),
+        ("file:///tmp/lakes[1]", r"LAKE_URL is file:///tmp/lakes\[1\]: give a place without \[ \] in its name"),
         ("lake/below", "LAKE_URL is lake/below: give a URL, as file:///"),
     ],
 )

@@ -686,7 +686,7 @@ def test_a_wrong_key(account, run, warehouse, monkeypatch, tmp_path):
         assert "Mailchimp does not know the key (it answers 401): correct SOURCES__MAILCHIMP__API_KEY" in row["error"]
     told = json.dumps([*ledger.values(), warehouse.errors], default=str)
     assert wrong not in told and wrong[:16] not in told
-    for file in (tmp_path / "warehouse").rglob("*"):
+    for file in (tmp_path / "a warehouse").rglob("*"):
         assert file.is_dir() or wrong.encode() not in file.read_bytes(), file
 
 

@@ -114,10 +114,16 @@ def test_not_a_warehouse(warehouse):
         pass
 
 
+def test_a_place_that_dlt_can_not_write_to(warehouse, monkeypatch):
+    monkeypatch.setenv("WAREHOUSE_DIR", "/tmp/a team's")
+    with pytest.raises(ConfigurationError, match=r"WAREHOUSE_DIR is /tmp/a team's: .* without '"), pipeline.opened([]):
+        pass
+
+
 @pytest.fixture
 def mounted(tmp_path):
     """Mounts a small file system at the warehouse's folder."""
-    folder = tmp_path / "warehouse"
+    folder = tmp_path / "a warehouse"
 
     def mount(*options):
         folder.mkdir(exist_ok=True)
