@@ -26,7 +26,7 @@ from ingestion.contract import Contract, Items
 from ingestion.errors import PartFailed, SourceError, explain
 from ingestion.ledger import conform, ledger_row, rejected_rows
 from ingestion.parallel import Ahead
-from ingestion.stream import Buckets, Gone, KeySweep, Page, Query, Reader, Run, Snapshot, State, Stream, Window
+from ingestion.stream import Buckets, Event, Gone, KeySweep, Page, Query, Reader, Run, Snapshot, State, Stream, Window
 
 log = logging.getLogger("ingestion")
 
@@ -125,7 +125,8 @@ class _Reading:
 
     It works in the destination's own DuckDB, beside the raw table: `known` is what raw holds, per key its current hash
     and cursor and whether it is gone (per snapshot scope its hash); `added` what this reading appended; `seen` the keys
-    that it came across.
+    that it came across. Millions of keys are kept for as long as a stream is read, so as hashes where those will do:
+    only of a State, of which a key can be gone, their text is.
     """
 
     def __init__(self, stream: Stream, run: Run, window: Window, destination: _Destination) -> None:
@@ -160,7 +161,8 @@ class _Reading:
             yield from self._items(items)
             if self.window.is_complete and isinstance(self.stream.kind, State):
                 self._load_known()
-                yield from self._mark_gone("known", "seen", self._observed(started_at))
+                is_missing = "hash(_key) not in (select _key_hash from seen)"
+                yield from self._mark_gone("known", is_missing, self._observed(started_at))
         except Exception as error:  # one stream's failure must not stop the others
             self.error, self.is_kept = explain(error), isinstance(error, PartFailed)
             log.debug("%s failed", self.stream.name, exc_info=True)
@@ -187,11 +189,10 @@ class _Reading:
         except duckdb.CatalogException:  # before the first load of a pipeline that is not our command line's
             self.db.register("nothing", conform(self.stream.columns, pa.table({})))
             self.raw, self.newest, self.has_rows = "nothing", None, False
-        self.db.execute(
-            "create or replace temp table known (_key varchar, _row_hash bigint, _cursor varchar, is_gone boolean)"
-        )
-        self.db.execute("create or replace temp table added (_key varchar, _row_hash bigint, _cursor varchar)")
-        self.db.execute("create or replace temp table seen (_key varchar)")
+        row = "_key varchar, _key_hash ubigint, _row_hash bigint, _cursor varchar"
+        self.db.execute(f"create or replace temp table known ({row}, is_gone boolean)")
+        self.db.execute(f"create or replace temp table added ({row})")
+        self.db.execute("create or replace temp table seen (_key_hash ubigint)")
 
     def _observed(self, moment: datetime) -> datetime:
         """`moment`, but after all that raw has: should our clock have been set back, the newest still counts."""
@@ -207,7 +208,7 @@ class _Reading:
             (name, *more) = [f.name for f in self.stream.contract.key] or ["_key"]
             name = contracts.quote("_key" if more else name)
             raw = f"(select * from {self.raw} where {name} in (select {name} from {keys}))"
-        query = _KNOWN_SCOPES if self.is_snapshot else _KNOWN_ROWS
+        query = {Snapshot: _KNOWN_SCOPES, Event: _KNOWN_EVENTS, State: _KNOWN_ROWS}[type(self.stream.kind)]
         query = query.replace("{cursor}", self.cursor).replace("{table}", raw)
         self.db.execute(f"create or replace temp table known as {query}")
         self.is_known_whole = keys is None
@@ -359,9 +360,14 @@ class _Reading:
         self.window.moved += moved or 0
 
     def _remember(self) -> None:
-        self.db.execute(f"insert into added select _key, _row_hash, cast({self.cursor} as varchar) from new")
-        # A rejected row was seen too: it is neither gone nor to be fetched again.
-        self.db.execute("insert into seen select _key from accepted union all select _key from rejected")
+        is_state = isinstance(self.stream.kind, State)
+        texts = ("_key", f"cast({self.cursor} as varchar)") if is_state else ("null", "null")
+        self.db.execute("insert into added select {}, hash(_key), _row_hash, {} from new".format(*texts))
+        if is_state:
+            # A rejected row was seen too: it is neither gone nor to be fetched again. Without a key it may be any one,
+            # and nothing is gone: so null stays null.
+            keys = "select _key from accepted union all select _key from rejected"
+            self.db.execute(f"insert into seen select case when _key is not null then hash(_key) end from ({keys})")
 
     def _new_scopes(self) -> pa.Table:
         """The accepted rows of every scope that does not read as it did last time."""
@@ -405,10 +411,10 @@ class _Reading:
         late = self.db.sql(f"""
             select _key from held anti join {alive} as alive
                 on held._key = alive._key and held._cursor is not distinct from alive._cursor
-            anti join seen on held._key = seen._key
+            anti join seen on hash(held._key) = seen._key_hash
         """)
         yield from self._items(sweep.fetch(late.project(self._key_columns("VARCHAR")).to_arrow_table()))
-        yield from self._mark_gone(alive, "held", observed_at)
+        yield from self._mark_gone(alive, "_key not in (select _key from held)", observed_at)
         back = self.db.sql(
             f"select _key, 'back' as _mark from {_ALIVE} where is_gone and _key in (select _key from held)"
         )
@@ -457,14 +463,14 @@ class _Reading:
             self.counts["marked_gone"] += len(marks)
             if len(marks):
                 yield self._marks(marks, self._observed(gone.observed_at))
-            self.db.execute("insert into seen select _key from told")  # accounted for
+            self.db.execute("insert into seen select hash(_key) from told")  # accounted for
 
-    def _mark_gone(self, known: str, held: str, observed_at: datetime) -> Iterator[Any]:
-        """Marks every known key that is not in the table `held`, unless that is more than half of raw's."""
+    def _mark_gone(self, known: str, is_missing: str, observed_at: datetime) -> Iterator[Any]:
+        """Marks every known key that is missing, unless that is more than half of raw's."""
         self.db.execute(f"""
             create or replace temp table gone as
             select distinct _key, 'gone' as _mark from {known}
-            where not is_gone and _key not in (select _key from {held})
+            where not is_gone and {is_missing}
         """)
         gone, ((alive,),) = (
             self.db.table("gone"),
@@ -509,8 +515,9 @@ def _parquet(file: Path) -> str:
 # The accepted rows that raw does not hold as they are.
 _NEW_ROWS = """
     select accepted.* from accepted
-    anti join (from known where not is_gone) as known using (_key, _row_hash)
-    anti join added using (_key, _row_hash)
+    anti join (from known where not is_gone) as known
+        on hash(accepted._key) = known._key_hash and accepted._row_hash = known._row_hash
+    anti join added on hash(accepted._key) = added._key_hash and accepted._row_hash = added._row_hash
 """
 _FIRST_OF_EQUALS = "row_number() over (partition by _key, _row_hash) = 1"
 
@@ -527,7 +534,7 @@ _KNOWN_ROWS = """
             max(_observed_at) filter (where _mark = 'back') as back_at
         from {table} where _mark is not null group by _key
     )
-    select _key, newest.h as _row_hash, newest.c as _cursor, is_gone
+    select _key, hash(_key) as _key_hash, newest.h as _row_hash, newest.c as _cursor, is_gone
     from (
         select _key,
             max({'v': _version, 'o': _observed_at, 'h': _row_hash, 'c': cast({cursor} as varchar)}) filter (
@@ -536,6 +543,10 @@ _KNOWN_ROWS = """
             coalesce(max(gone_at) > max(_observed_at) filter (where _mark is distinct from 'gone'), false) as is_gone
         from {table} left join marks using (_key) group by _key
     )
+"""
+
+_KNOWN_EVENTS = """
+    select distinct null as _key, hash(_key) as _key_hash, _row_hash, null as _cursor, false as is_gone from {table}
 """
 
 _SCOPE_HASH = """

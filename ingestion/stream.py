@@ -202,7 +202,8 @@ class Reader(Protocol):
     """What a loader brings beside its table of streams."""
 
     def read(self, stream: Stream, window: Window) -> Iterator[Page | KeySweep | Gone]:
-        """Yields everything in the window; raises SourceError saying what, where and what to do."""
+        """Yields everything in the window (only of a State anything but pages); raises SourceError saying what, where
+        and what to do."""
 
     def check(self, stream: Stream) -> str:
         """Connects, and says how much is there; raises SourceError if the stream can't be read."""
