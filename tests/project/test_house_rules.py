@@ -20,6 +20,7 @@ CLOCK = re.compile(
 )
 ENABLED = re.compile(r"(^|[{,+])\s*enabled\s*:|\benabled\s*=", re.M)
 COLUMN_TYPES = {r".*_id$": "string", r"^(is|has)_.*": "boolean", r".*_at$": "timestamp", r".*_date$": "date"}
+JOINED_WITH_ONE_ROW = {"fct_freshness"}
 PREFIXES = {"staging": "stg_{folder}__", "intermediate": r"int_\w+__", "marts": "(dim|fct|bridge|ftr)_"}
 
 
@@ -139,6 +140,16 @@ def test_nothing_is_switched_off(manifest):
 def test_no_model_asks_the_clock(models):
     for name, model in models.items():
         assert not CLOCK.search(sql(model)), name
+
+
+def test_no_join_compares_every_row_with_every_other(models, dbt):
+    """As DuckDB does where a condition of an outer join is no comparison (has an `or`): quadratic in the rows."""
+    dbt("build")
+    with duckdb.connect(str(dbt.warehouse), read_only=True) as connection:
+        for name, model in models.items():
+            compiled = dbt.target / "compiled/catchment" / model["original_file_path"]
+            ((_, plan),) = connection.execute(f"explain {compiled.read_text()}").fetchall()
+            assert "BLOCKWISE_NL_JOIN" not in plan or name in JOINED_WITH_ONE_ROW, name
 
 
 def test_models_import_first_and_end_with_the_final_step(models):

@@ -44,11 +44,7 @@ with
                     "unsubscribes.list_id || '/' || unsubscribes.email_id",
                 )
             }} = addresses.address_id
-            and unsubscribes.unsubscribed_at >= addresses.valid_from
-            and (
-                addresses.valid_to is null
-                or unsubscribes.unsubscribed_at < addresses.valid_to
-            )
+            and {{ is_within("unsubscribes.unsubscribed_at", "addresses") }}
     ),
     told_cte as (
         select

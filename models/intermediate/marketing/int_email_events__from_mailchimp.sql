@@ -88,10 +88,7 @@ with
         left join
             addresses
             on timed_cte.address_id = addresses.address_id
-            and timed_cte.occurred_at >= addresses.valid_from
-            and (
-                addresses.valid_to is null or timed_cte.occurred_at < addresses.valid_to
-            )
+            and {{ is_within("timed_cte.occurred_at", "addresses") }}
     ),
     -- A contact is sent a campaign, bounces and unsubscribes once; opens and clicks are
     -- told apart by time, link, ip and occurrence. Under which of the contact's
