@@ -56,6 +56,9 @@ bench: setup  ## Measure PostgreSQL to DuckDB against other programs (ROWS=20000
 bench-rest: setup  ## Measure pages of a REST API to DuckDB against dlt and a bare loop (PAGES=200 ROUNDS=3 CONTESTANTS=...)
 	@python benchmarks/rest.py
 
+bench-events: setup  ## Measure archives of events to DuckDB beside DuckDB's own reader (EVENTS=1000000 ROUNDS=3)
+	@python benchmarks/events.py
+
 bench-daily: setup  ## Measure how long the daily commands take
 	@python benchmarks/daily.py
 
@@ -87,5 +90,5 @@ clean:  ## Remove the warehouse, the sandbox, and what dbt wrote
 	@test ! -x $(BIN)/python || $(BIN)/python -m sandbox reset
 	@rm -rf warehouse target logs
 
-.PHONY: help setup demo ingest build docs test lint format bench bench-rest bench-daily bench-scale chaos spark-up spark-down \
-	parity samples lock clean
+.PHONY: help setup demo ingest build docs test lint format bench bench-rest bench-events bench-daily bench-scale chaos spark-up \
+	spark-down parity samples lock clean

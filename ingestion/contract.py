@@ -14,6 +14,7 @@ import typing
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, Any
 
 import duckdb
@@ -30,13 +31,17 @@ EpochTime = Annotated[datetime, "TIMESTAMP WITH TIME ZONE", "epoch"]
 UNFIT = "_unfit"
 """A database's rows may have this column: a JSON object of values that no column of ours can hold, else null."""
 
-_UNKNOWN, _NUMBER = "_unknown", "_number"
-"""What JSON objects become has these columns: the members that no field names, and the object's number."""
+_NUMBER = "_number"
+"""What JSON objects become has this column, the object's number, and UNKNOWN."""
 
 OBSERVED_AT = "_observed_at"
 """Rows of several requests carry it from the page to raw."""
 
-OWN_COLUMNS = ("_position", UNFIT, _UNKNOWN, _NUMBER, OBSERVED_AT)
+UNKNOWN, FAULT, ORIGINAL = "_unknown", "_fault", "_original"
+"""Lines may have these columns: the members that no field names (a JSON object, or null), why a line has none of its
+fields (or null), and the line as JSON, to be kept if it is rejected."""
+
+OWN_COLUMNS = ("_position", UNFIT, UNKNOWN, _NUMBER, OBSERVED_AT, FAULT, ORIGINAL)
 """Names that a page's other columns can't have."""
 
 _NUMBERS = ("int", "uint", "halffloat", "float", "double", "decimal", "bigint", "smallint", "ubigint", "hugeint")
@@ -289,7 +294,7 @@ def _flat(contract: Contract, whole: list[dict], positions: list[str | None]) ->
             odd.update(n for n, value in enumerate(objects) if not value.keys() <= names)
     unknown = [_unknown(value, known) or None if n in odd else None for n, value in enumerate(whole)]
     columns["_position"] = pa.array(positions, pa.string())
-    columns[_UNKNOWN] = _texts(unknown)
+    columns[UNKNOWN] = _texts(unknown)
     return pa.table({name: columns[name] for name in sorted(columns)})
 
 
@@ -421,7 +426,7 @@ def typing_query(contract: Contract, relation: str, types: dict[str, str]) -> st
     not fit `_reason` and `_original`, and `_observed_at` where the relation has it. Raises SourceError where a whole
     column is absent.
     """
-    is_json = _UNKNOWN in types
+    is_json = UNKNOWN in types
     present = [name for name in types if name not in OWN_COLUMNS]
     missing_columns(contract, present)
     columns, problems, odd, misfits = [], [], [], []
@@ -448,6 +453,7 @@ def typing_query(contract: Contract, relation: str, types: dict[str, str]) -> st
         merged = f"json_merge_patch(coalesce({unknown}, '{{}}'), {', '.join(misfits)})"
         unknown = f"case when {' or '.join(odd)} then nullif(cast({merged} as varchar), '{{}}') else {unknown} end"
     reason = f"nullif(concat_ws('; ', {', '.join(problems)}), '')" if problems else "cast(null as varchar)"
+    reason = f"coalesce({FAULT}, {reason})" if FAULT in types else reason
     position = "_position" if "_position" in types else "cast(null as varchar)"
     observed_at = f", {OBSERVED_AT}" if OBSERVED_AT in types else ""
     values = [quote(f"typed {f.name}") for f in contract.fields]
@@ -531,8 +537,8 @@ def _plain_number(target: str) -> str:
 
 
 def _unknown_and_original(contract: Contract, types: dict[str, str], present: list[str]) -> tuple[str, str]:
-    if _UNKNOWN in types:
-        return _UNKNOWN, f"cast({_NUMBER} as varchar)"
+    if UNKNOWN in types:
+        return UNKNOWN, ORIGINAL if ORIGINAL in types else f"cast({_NUMBER} as varchar)"
     known = {f.source for f in contract.fields}
     new = [name for name in present if name not in known]
     unknown = f"cast(to_json(struct_pack({_pack(new, types)})) as varchar)" if new else "cast(null as varchar)"
@@ -577,6 +583,20 @@ def cursor_number(value: str, sql_type: str) -> str:
         return f"coalesce({value}, 0)"
     value = f"cast({value} as timestamp)" if sql_type == "DATE" else value
     return f"case when isfinite({value}) then epoch_us({value}) else 0 end"
+
+
+def other_members(line: str, known: Iterable[str]) -> str:
+    """SQL for the members of a JSON object that have none of these names: an object as text, null if there is none."""
+    patch = literal(json.dumps(dict.fromkeys(known)))  # a merge takes away what is null in it
+    return f"nullif(cast(json_merge_patch({line}, {patch}) as varchar), '{{}}')"
+
+
+def copy_to_parquet(connection: duckdb.DuckDBPyConnection, sql: str, path: Path) -> int:
+    """Writes the result of a query to a file that is read once, right away: what makes it smaller costs more than it
+    saves. Returns the number of rows."""
+    options = "format parquet, compression uncompressed, dictionary_size_limit 1000"
+    ((count,),) = connection.execute(f"copy ({sql}) to {literal(str(path))} ({options})").fetchall()
+    return count
 
 
 def literal(text: str) -> str:

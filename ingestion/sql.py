@@ -34,8 +34,6 @@ COMPARE_AFTER = timedelta(hours=24)
 COUNTED_ROWS = 1_000_000
 """Up to this many rows a table is counted at every run."""
 ATTEMPTS = 3
-STAGED = "format parquet, compression uncompressed, dictionary_size_limit 1000"
-"""Files that are read once, right away: what makes them smaller costs more than it saves."""
 MEMORY = "256MB"
 """Of DuckDB, while rows pass through it."""
 TRANSACTION = "xmin"
@@ -278,9 +276,7 @@ class Engine:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 with self._errors():
-                    to_file = f"copy ({sql}) to {literal(str(path))} ({STAGED})"
-                    ((count,),) = self._snapshot().execute(to_file).fetchall()
-                    return count
+                    return contracts.copy_to_parquet(self._snapshot(), sql, path)
             except SourceError as error:
                 is_broken = isinstance(error.__cause__, duckdb.IOException) and not re.search(self.final, str(error))
                 if attempt == ATTEMPTS or not is_broken:

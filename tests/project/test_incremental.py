@@ -2,6 +2,7 @@
 
 import random
 import re
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -9,16 +10,32 @@ import jinja2
 import pytest
 
 MACROS = Path(__file__).parents[2] / "macros"
-TEXT = "".join((MACROS / name).read_text() for name in ("kinds.sql", "incremental.sql"))
+TEXT = "".join((MACROS / name).read_text() for name in ("kinds.sql", "incremental.sql", "increments.sql"))
 MODEL = """
     select id, _row_hash, _row_count as raw_row_count, _observed_at
     from ({{ current_state(undecided_rows('raw_rows', 'id')) }})
 """
 FORGET = "{{ forget_outdated_rows('raw_rows', 'id') }}"
+EVENTS = """
+    select id, _row_hash, cast(_observed_at as timestamp) as observed_at
+    from ({{ current_event(unsighted_rows('raw_rows', 'id')) }})
+"""
+TAKE_STOCK = "{{ take_stock('raw_rows', '_dlt_load_id') }}"
+FORGET_LATER = "{{ forget_later_sightings('raw_rows', 'id') }}"
+TAKE_IN = "{{ take_in() }}"
+
+
+class This(str):
+    """The model, as dbt's `this`."""
+
+    identifier = "model"
+
+    def incorporate(self, path):
+        return path["identifier"]
 
 
 def render(text, incremental):
-    return jinja2.Environment().from_string(TEXT + text).render(is_incremental=lambda: incremental, this="model")
+    return jinja2.Environment().from_string(TEXT + text).render(is_incremental=lambda: incremental, this=This("model"))
 
 
 def some_rows(chance):
@@ -78,10 +95,93 @@ def test_incremental_decides_the_changed_keys_only(connection):
     assert build(connection) == 2
 
 
+def some_events(chance):
+    """(id, key, content, observed_at, load), in any order: some keys several times, in one load or in several."""
+    rows, moment = [], datetime(2026, 1, 1)
+    for key in range(60):
+        for minute in chance.sample(range(1000), chance.choice([1, 1, 1, 2, 4])):
+            at = moment + timedelta(minutes=minute)
+            rows.append((str(key), str(key), f"{key} {minute}", at, f"load {chance.randrange(6)}"))
+    chance.shuffle(rows)
+    return rows
+
+
+@pytest.fixture
+def events(connection):
+    connection.execute("drop table raw_rows")
+    connection.execute(
+        "create table raw_rows (id text, _key text, _row_hash text, _observed_at timestamp, _dlt_load_id text)"
+    )
+
+    def load(rows):
+        connection.executemany("insert into raw_rows values (?, ?, ?, ?, ?)", rows)
+
+    return load
+
+
+def build_events(connection, dies_after=99):
+    """What dbt does on the second and later builds, or the first steps of it; returns how many rows it decided."""
+    steps = [TAKE_STOCK, FORGET_LATER, f"insert into model {EVENTS}", TAKE_IN]
+    results = [connection.execute(render(step, incremental=True)).fetchone() for step in steps[:dies_after]]
+    return results[2][0] if len(results) == 4 else None
+
+
+def begin_events(connection):
+    for step in (TAKE_STOCK, f"create table model as {EVENTS}", TAKE_IN):
+        connection.execute(render(step, incremental=False))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_events_by_load_equal_a_full_refresh_after_every_build(connection, events, seed):
+    """Also where a load came in two halves, where an earlier sighting comes late, and where a build dies half-way."""
+    chance = random.Random(seed)
+    rows = some_events(chance)
+    cuts = sorted(chance.sample(range(1, len(rows)), 5))
+    full = render(EVENTS, incremental=False)
+    begin_events(connection)
+    for start, end in zip([0, *cuts], [*cuts, len(rows)], strict=True):
+        events(rows[start:end])
+        if chance.random() < 0.5:
+            build_events(connection, dies_after=chance.randrange(4))
+        build_events(connection)
+        found = connection.execute("from model order by all").fetchall()
+        assert found == connection.execute(f"from ({full}) order by all").fetchall()
+    assert len(found) == 60
+
+
+def test_events_of_loads_that_are_known_are_not_read_again(connection, events):
+    moment = datetime(2026, 1, 1)
+    events([(key, key, "x", moment, "load 1") for key in "abc"])
+    begin_events(connection)
+    assert build_events(connection) == 0
+    events([("b", "b", "y", moment + timedelta(1), "load 2"), ("d", "d", "x", moment, "load 2")])
+    assert build_events(connection) == 1
+    (batches,) = connection.execute("select list(batch order by batch) from model__taken").fetchone()
+    assert batches == ["load 1", "load 2"]
+
+
+BY_LOAD = {"stg_events__events", "stg_access_logs__requests"}
+
+
+def test_models_by_load_are_wired_so(manifest):
+    for name in BY_LOAD:
+        node = manifest["nodes"][f"model.catchment.{name}"]
+        ((system, table),) = {tuple(source) for source in node["sources"]}
+        key, raw = node["config"]["unique_key"], f"source('{system}', '{table}')"
+        assert [hook["sql"] for hook in node["config"]["pre-hook"]] == [
+            f"{{{{ take_stock({raw}, '_dlt_load_id') }}}}",
+            f"{{{{ forget_later_sightings({raw}, '{key}') }}}}",
+        ]
+        assert "{{ take_in() }}" in [hook["sql"] for hook in node["config"]["post-hook"]]
+        assert node["config"]["incremental_strategy"] == "append", name  # on Spark: merge
+        text = "".join(node["raw_code"].split())
+        assert f'current_event(unsighted_rows(source("{system}","{table}"),"{key}"))' in text, name
+
+
 def test_incremental_models_are_wired_so(manifest):
     incremental = [node for node in manifest["nodes"].values() if node["config"]["materialized"] == "incremental"]
     assert {node["name"] for node in incremental} >= {"stg_shop__orders", "stg_mailchimp__email_activity"}
-    for node in incremental:
+    for node in [node for node in incremental if node["name"] not in BY_LOAD]:
         ((system, table),) = {tuple(source) for source in node["sources"]}
         hook = node["config"]["pre-hook"][0]["sql"]
         (key,) = re.fullmatch(

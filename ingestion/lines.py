@@ -1,0 +1,225 @@
+"""Lines of text files that other programs write: in a folder or bucket, compressed or not, growing, rotated, cut off.
+
+A file is known again by its first line, so that it may be renamed and compressed, and is read from where the last run
+stopped. `Follower` keeps that in the state of its stream:
+
+    name -> [size, time of change or ETag, identity, bytes of text read, lines read]
+"""
+
+import dataclasses
+import hashlib
+import zlib
+from collections.abc import Callable, Iterator
+from itertools import accumulate
+from typing import Any, BinaryIO
+
+import fsspec
+import pyarrow as pa
+
+from ingestion.errors import PartFailed, SourceError, explain, keep_secret
+
+BLOCK = 2**20
+"""Bytes that are read, and of compressed files given, at once."""
+
+CHUNK = 32 * 2**20
+"""Bytes of text that are handed on at once, and more than any line has."""
+
+HEAD = 4096
+"""Bytes of its first line by which a file is known again."""
+
+
+@dataclasses.dataclass(frozen=True)
+class File:
+    """A file of a folder: its name below it, its size in bytes, and what changes with its content."""
+
+    name: str
+    size: int
+    changed: str
+
+
+class Folder:
+    """A local folder, or one in a bucket: any URL that fsspec knows, with fsspec's options for it in `storage`."""
+
+    def __init__(self, location: str, option: str, storage: dict[str, Any] | None = None) -> None:
+        keep_secret(str(value) for name, value in (storage or {}).items() if name not in ("endpoint_url", "anon"))
+        self.location, self.option = location, option
+        self.is_local = "://" not in location or location.startswith("file://")
+        try:
+            self.system, self.root = fsspec.core.url_to_fs(location, **(storage or {}))
+        except (ImportError, ValueError) as error:
+            raise SourceError(f"{option} is {location}: {error}") from error
+
+    def files(self) -> list[File]:
+        """The files below it, in order of their names; those whose name begins with . or _ are not meant for us."""
+        try:
+            found = self.system.find(self.root, detail=True)
+        except Exception as error:  # each file system has exceptions of its own
+            raise SourceError(f"can't list {self.location}: {explain(error)}. Correct {self.option}") from error
+        if not found and not self.system.exists(self.root):
+            raise SourceError(f"there is no folder {self.location}: correct {self.option}")
+        names = {path: path.removeprefix(self.root).lstrip("/") for path in found}
+        return [
+            File(names[path], info["size"], str(info.get("ETag") or info.get("mtime") or info.get("LastModified")))
+            for path, info in sorted(found.items())
+            if not any(part[:1] in (".", "_") for part in names[path].split("/"))
+        ]
+
+    def url(self, name: str) -> str:
+        """What DuckDB calls a file."""
+        return f"{self.root}/{name}" if self.is_local else self.system.unstrip_protocol(f"{self.root}/{name}")
+
+    def open(self, name: str) -> BinaryIO:
+        """Opens a file to read its bytes."""
+        return self.system.open(f"{self.root}/{name}", "rb")
+
+
+@dataclasses.dataclass(frozen=True)
+class Lines:
+    """Lines of a file: a table of `line` (text; what is no UTF-8 as \\xff), `number` from 1 and `start` (bytes)."""
+
+    file: File
+    identity: str
+    table: pa.Table
+
+
+class Follower:
+    """Reads what is new in files. `series` gives the name that a file shares with those it may be renamed to;
+    `is_whole` tells whether a last line without a line break is complete."""
+
+    def __init__(
+        self,
+        folder: Folder,
+        progress: dict[str, list],
+        series: Callable[[str], str] = lambda name: name,
+        is_whole: Callable[[bytes], bool] = lambda line: False,
+    ) -> None:
+        self.folder, self.progress, self.series, self.is_whole = folder, progress, series, is_whole
+        self.read = {identity: (start, number) for _, _, identity, start, number in progress.values()}
+        self.failures: list[str] = []
+
+    def lines(self, files: list[File]) -> Iterator[Lines]:
+        """The new lines of the files, chunk by chunk. Progress is noted when the next one is asked for.
+
+        A file that can't be read, or ends too early, stops no other; when all are read, PartFailed says which.
+        """
+        for file in files:
+            if self.progress.get(file.name, [])[:2] == [file.size, file.changed]:
+                continue
+            try:
+                yield from self._lines_of(file)
+            except Exception as error:  # whatever it is, the other files are read
+                self.failures.append(f"{file.name}: {explain(error)}")
+        for name in self.progress.keys() - {file.name for file in files}:
+            del self.progress[name]
+        if self.failures:
+            raise PartFailed(
+                f"{len(self.failures):,} files could not be read to the end: {'; '.join(self.failures[:5])}"
+            )
+
+    def _lines_of(self, file: File) -> Iterator[Lines]:
+        with self.folder.open(file.name) as raw:
+            blocks = _blocks(raw)
+            text = next(blocks, b"")
+            head = text.partition(b"\n")[0][:HEAD]
+            identity = hashlib.md5(self.series(file.name).encode() + b"\n" + head).hexdigest()
+            start, number = self.read.get(identity, (0, 0))
+            skipped = 0
+            while text and skipped + len(text) < start:
+                skipped += len(text)
+                text = next(blocks, b"")
+            if skipped + len(text) < start:  # shorter than what was read of it: another file, which begins like it
+                skipped = start = number = 0
+                raw.seek(0)
+                blocks = _blocks(raw)
+                text = next(blocks, b"")
+            waiting, damage = [text[start - skipped :]], None
+            while waiting:
+                try:
+                    block = next(blocks, None)
+                except SourceError as error:
+                    block, damage = None, error
+                waiting += [block] if block else []
+                if block and sum(map(len, waiting)) < CHUNK:
+                    continue
+                text = b"".join(waiting)
+                end = text.rfind(b"\n") + 1
+                if not block and not damage and self.is_whole(text[end:]):
+                    end = len(text)
+                if end:
+                    table = _table(text[:end], start, number)
+                    yield Lines(file, identity, table)
+                    start, number = start + end, number + table.num_rows
+                    self.read[identity] = start, number
+                    self.progress[file.name] = [-1, "", identity, start, number]
+                if block and not end:
+                    raise SourceError(f"line {number + 1:,} has more than {CHUNK:,} bytes: this is no file of lines")
+                waiting = [text[end:]] if block else []
+            if damage:
+                raise SourceError(f"{damage}, in line {number + 1:,}. The lines before it are read; deliver it again")
+            self.progress[file.name] = [file.size, file.changed, identity, start, number]
+
+
+def _blocks(raw: BinaryIO) -> Iterator[bytes]:
+    """The text of a file; raises SourceError where a compressed one is damaged."""
+    magic = raw.read(4)
+    raw.seek(0)
+    if magic[:2] == b"\x1f\x8b":
+        return _gunzipped(raw)
+    if magic == b"\x28\xb5\x2f\xfd":
+        return _unpacked(raw)
+    return iter(lambda: raw.read(BLOCK), b"")
+
+
+def _gunzipped(raw: BinaryIO) -> Iterator[bytes]:
+    """Of one gzip member after the other; zlib itself, since Python's gzip forgets what came before a damage."""
+    inflate, size = zlib.decompressobj(31), 0
+    packed = raw.read(BLOCK)
+    while packed or not inflate.eof:
+        try:
+            text = inflate.decompress(packed, BLOCK)
+        except zlib.error as error:
+            raise SourceError(f"damaged after {size:,} bytes of text ({error})") from error
+        size += len(text)
+        if text:
+            yield text
+        if inflate.eof:
+            packed = (inflate.unused_data or raw.read(BLOCK)).lstrip(b"\0")  # a member may be padded
+            if packed:
+                inflate = zlib.decompressobj(31)
+        else:
+            packed = inflate.unconsumed_tail or raw.read(BLOCK)
+            if not packed and not text:
+                raise SourceError(f"cut off after {size:,} bytes of text")
+
+
+def _unpacked(raw: BinaryIO) -> Iterator[bytes]:
+    size, stream = 0, pa.CompressedInputStream(pa.PythonFile(raw, "r"), "zstd")
+    while True:
+        try:
+            text = stream.read(BLOCK // 16)
+        except OSError as error:
+            raise SourceError(f"cut off or damaged after {size:,} bytes of text") from error
+        if not text:
+            return
+        size += len(text)
+        yield text
+
+
+def _decode(line: bytes) -> str:
+    """A line as text; within an object, the escape of what is no UTF-8 must not be one of JSON."""
+    text = line.decode("utf-8", "surrogateescape")
+    escape = "\\\\x" if line.startswith(b"{") else "\\x"
+    return "".join(f"{escape}{ord(c) - 0xDC00:02x}" if "\udc80" <= c <= "\udcff" else c for c in text)
+
+
+def _table(text: bytes, start: int, number: int) -> pa.Table:
+    lines = text.removesuffix(b"\n").split(b"\n")
+    starts = list(accumulate((len(line) + 1 for line in lines), initial=start))[:-1]
+    if not start:
+        lines[0] = lines[0].removeprefix(b"\xef\xbb\xbf")
+    try:
+        texts = pa.array(lines, pa.binary()).cast(pa.string())
+    except pa.ArrowInvalid:
+        texts = pa.array(map(_decode, lines), pa.string())
+    numbers = pa.array(range(number + 1, number + 1 + len(lines)), pa.int64())
+    return pa.table({"line": texts, "number": numbers, "start": pa.array(starts, pa.int64())})

@@ -1,0 +1,79 @@
+{#
+    Event-sized models: what is new above such a model is found without a look at all that is old. Rows carry a batch,
+    the load that brought them or the dbt run that wrote them (`built_in`), and a model has a companion, <model>__taken,
+    of the batches that it has taken in. That is written after the model, from what was there before the model read:
+    a run that dies takes the same batches in again, which changes nothing, since models replace rows by their key.
+
+    A model says take_stock(relation, batch) in its pre_hook, reads new_rows(relation, batch), and says take_in() in its
+    post_hook. `grows`: a batch may get more rows later, as a load may that a crash had cut in two; it is then new again.
+#}
+{% macro take_stock(relation, batch) %}
+    create or replace table {{ companion("waiting") }} as
+    select {{ batch }} as batch, count(*) as row_count from {{ relation }} group by {{ batch }}
+{% endmacro %}
+
+{% macro new_rows(relation, batch, grows=false) -%}
+    {%- if is_incremental() -%}
+        (
+            select *
+            from {{ relation }}
+            where
+        {{ batch }} in (
+                    select waiting.batch
+                    from {{ companion("waiting") }} as waiting
+                    where
+                        not exists (
+                            select 1
+                            from {{ companion("taken") }} as taken
+                            where
+                                taken.batch = waiting.batch
+        {% if grows %} and taken.row_count = waiting.row_count{% endif %}
+                        )
+                )
+        )
+    {%- else -%} {{ relation }}
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro take_in() %}
+    create or replace table {{ companion("taken") }} as select * from {{ companion("waiting") }}
+{% endmacro %}
+
+{# A table beside the model, which only these macros read. #}
+{% macro companion(suffix) -%}
+    {{ this.incorporate(path={"identifier": this.identifier ~ "__" ~ suffix}) }}
+{%- endmacro %}
+
+{# The dbt run that writes a row: what is built on a model knows new rows by it. #}
+{% macro built_in() -%} '{{ invocation_id }}' {%- endmacro %}
+
+{# Staging of events by batches. Of a key the first sighting counts: a model's row goes if an earlier one has come. #}
+{% macro forget_later_sightings(relation, key) %}
+    {% if is_incremental() %}
+        merge into {{ this }} as decided
+        using
+            (
+                select _key, min(_observed_at) as _first_observed_at
+                from {{ new_rows(relation, "_dlt_load_id", grows=true) }} as new_rows
+                group by _key
+            ) as sightings
+        on decided.{{ key }} = sightings._key
+        when matched and cast(sightings._first_observed_at as timestamp) < decided.observed_at
+        then delete
+    {% endif %}
+{% endmacro %}
+
+{# The rows of new batches whose keys the model does not have. #}
+{% macro unsighted_rows(relation, key) -%}
+    {%- if is_incremental() -%}
+        (
+            select *
+            from {{ new_rows(relation, "_dlt_load_id", grows=true) }} as new_rows
+            where
+                not exists (
+                    select 1 from {{ this }} as decided where decided.{{ key }} = new_rows._key
+                )
+        )
+    {%- else -%} {{ relation }}
+    {%- endif -%}
+{%- endmacro %}
