@@ -118,19 +118,22 @@ class Follower:
 
     def _lines_of(self, file: File) -> Iterator[Lines]:
         with self.folder.open(file.name) as raw:
-            blocks = _blocks(raw)
+            is_plain, blocks = _blocks(raw)
             text = next(blocks, b"")
             head = text.partition(b"\n")[0][:HEAD]
             identity = hashlib.md5(self.series(file.name).encode() + b"\n" + head).hexdigest()
             start, number = self.read.get(identity, (0, 0))
             skipped = 0
+            if is_plain and len(text) < start <= file.size:
+                raw.seek(start)
+                skipped, text = start, next(blocks, b"")
             while text and skipped + len(text) < start:
                 skipped += len(text)
                 text = next(blocks, b"")
             if skipped + len(text) < start:  # shorter than what was read of it: another file, which begins like it
                 skipped = start = number = 0
                 raw.seek(0)
-                blocks = _blocks(raw)
+                _, blocks = _blocks(raw)
                 text = next(blocks, b"")
             waiting, damage = [text[start - skipped :]], None
             while waiting:
@@ -159,15 +162,15 @@ class Follower:
             self.progress[file.name] = [file.size, file.changed, identity, start, number]
 
 
-def _blocks(raw: BinaryIO) -> Iterator[bytes]:
-    """The text of a file; raises SourceError where a compressed one is damaged."""
+def _blocks(raw: BinaryIO) -> tuple[bool, Iterator[bytes]]:
+    """Whether a file is not compressed, and its text; that raises SourceError where a compressed file is damaged."""
     magic = raw.read(4)
     raw.seek(0)
     if magic[:2] == b"\x1f\x8b":
-        return _gunzipped(raw)
+        return False, _gunzipped(raw)
     if magic == b"\x28\xb5\x2f\xfd":
-        return _unpacked(raw)
-    return iter(lambda: raw.read(BLOCK), b"")
+        return False, _unpacked(raw)
+    return True, iter(lambda: raw.read(BLOCK), b"")
 
 
 def _gunzipped(raw: BinaryIO) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import socket
 import subprocess
 import time
 import urllib.request
@@ -142,7 +143,9 @@ def test_names_of_its_own(warehouse, load, monkeypatch):
 @pytest.mark.skipif(not which("nginx"), reason="nginx is not installed")
 def test_a_real_nginx(warehouse, folder, load, tmp_path):
     """Its combined format, and its JSON, for the same requests."""
-    port = 18_099
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
     (tmp_path / "nginx.conf").write_text(f"""
         daemon off; pid {tmp_path}/pid; error_log {tmp_path}/error.log; events {{}}
         http {{
