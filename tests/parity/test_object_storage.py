@@ -1,5 +1,7 @@
-"""A lake on S3: the loaders against a server that speaks as S3 does, over HTTP on loopback."""
+"""Lakes and archives on S3: the loaders against a server that speaks as S3 does, over HTTP on loopback."""
 
+import gzip
+import json
 import os
 import subprocess
 import sys
@@ -8,6 +10,7 @@ import urllib.request
 from pathlib import Path
 
 import boto3
+import duckdb
 import pytest
 
 from sandbox.cluster import free_port
@@ -45,7 +48,7 @@ def bucket(url):
     return session.resource("s3", endpoint_url=url).Bucket("lake")
 
 
-def command(storage, folder, *arguments, name="lake"):
+def command(storage, folder, *arguments, name="lake", **more):
     environment = {
         **os.environ,
         "DBT_TARGET": "spark",
@@ -55,6 +58,7 @@ def command(storage, folder, *arguments, name="lake"):
         "DESTINATION__FILESYSTEM__CREDENTIALS__AWS_SECRET_ACCESS_KEY": SECRET,
         "DESTINATION__FILESYSTEM__CREDENTIALS__ENDPOINT_URL": storage,
         "SOURCES__PARTNER_FILES__FOLDER": str(folder / "partners"),
+        **more,
     }
     result = subprocess.run(
         [sys.executable, "-m", "ingestion", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True
@@ -85,3 +89,30 @@ def test_load_and_load_again(storage, tmp_path):
 def test_bucket_that_is_not_there(storage, tmp_path):
     result = command(storage, tmp_path, "status", name="nowhere")
     assert result.returncode == 2 and "can't open or write the lake s3://nowhere/some/where: " in result.stderr
+
+
+def test_an_archive_of_events(storage, tmp_path):
+    """Lines and Parquet from a bucket; only what is new the next time."""
+    archive = {
+        "SOURCES__EVENTS__FOLDER": "s3://lake/archive",
+        "SOURCES__EVENTS__STORAGE": json.dumps({"key": KEY, "secret": SECRET, "endpoint_url": storage}),
+    }
+
+    def run():
+        result = command(storage, tmp_path, "run", "events", **archive)
+        (row,) = [line.split() for line in result.stdout.splitlines() if line.startswith("events.events  ")]
+        return [int(number) for number in row[1:3]]
+
+    bucket(storage).put_object(
+        Key="archive/2026/a.json.gz", Body=gzip.compress(b'{"messageId": "1", "type": "page"}\n' * 2)
+    )
+    table = tmp_path / "a.parquet"
+    duckdb.sql("select 'p' || i as messageId, 'page' as type from range(3) as numbers(i)").write_parquet(str(table))
+    bucket(storage).put_object(Key="archive/2026/b.parquet", Body=table.read_bytes())
+    assert run() == [5, 5]
+    bucket(storage).put_object(Key="archive/2026/c.json", Body=b'{"messageId": "2", "type": "page"}\n')
+    assert run() == [1, 1]
+    archive["SOURCES__EVENTS__FOLDER"] = "s3://nowhere/archive"
+    result = command(storage, tmp_path, "check", "events", **archive)
+    assert result.returncode == 1 and "s3://nowhere/archive" in result.stdout + result.stderr, result
+    assert "SOURCES__EVENTS__FOLDER" in result.stdout + result.stderr
