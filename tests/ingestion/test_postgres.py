@@ -50,7 +50,7 @@ def configured(server, name: str, folder, monkeypatch) -> Iterator[tuple[Postgre
 def erp(postgres, tmp_path, monkeypatch, request):
     """An empty database of the test's own, configured as `erp`."""
     name = f"erp_{abs(hash(request.node.nodeid))}"
-    with configured(postgres, name, tmp_path / "warehouse", monkeypatch) as (database, _):
+    with configured(postgres, name, tmp_path / "a warehouse", monkeypatch) as (database, _):
         yield database
 
 
