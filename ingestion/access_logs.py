@@ -156,18 +156,19 @@ class Reader:
             "_position": f"{literal(lines.file.name)} || ':' || number",
             UNKNOWN: "coalesce(others, case when words.rest <> '' then to_json({rest: words.rest}) end)",
             FAULT: "case when words.status = '' then 'this is neither in the combined format nor a JSON object' end",
-            ORIGINAL: "case when is_object then unaddressed(line) else to_json(unaddressed(line)) end",
+            ORIGINAL: "case when object is null then to_json(unaddressed(line)) else unaddressed(line) end",
         }
         sql = f"""
             with objects as (
-                select start, number, line, starts_with(line, '{{') and json_valid(line) as is_object
+                select start, number, line,
+                    case when starts_with(line, '{{') and json_valid(line) then line end as object
                 from lines where trim(line, concat(' ', chr(9), chr(13))) <> ''
             ),
             split as (
-                select *,
-                    case when is_object then json_extract_string(line, [{paths}]) end as members,
-                    case when is_object then {contracts.other_members("line", known)} end as others,
-                    case when not is_object then regexp_extract(line, {literal(COMBINED)}, {list(PARTS)}) end as words
+                -- Null for what is of the other kind, and no case around: DuckDB would take it apart once per part.
+                select *, json_extract_string(object, [{paths}]) as members,
+                    {contracts.other_members("object", known)} as others,
+                    regexp_extract(case when object is null then line end, {literal(COMBINED)}, {list(PARTS)}) as words
                 from objects
             ),
             named as (select *, {", ".join(parts)} from split),

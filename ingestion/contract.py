@@ -586,9 +586,10 @@ def cursor_number(value: str, sql_type: str) -> str:
 
 
 def other_members(line: str, known: Iterable[str]) -> str:
-    """SQL for the members of a JSON object that have none of these names: an object as text, null if there is none."""
+    """SQL for the members of a JSON object (or null) that have none of these names: an object as text, or null."""
     patch = literal(json.dumps(dict.fromkeys(known)))  # a merge takes away what is null in it
-    return f"nullif(cast(json_merge_patch({line}, {patch}) as varchar), '{{}}')"
+    rest = f"nullif(cast(json_merge_patch({line}, {patch}) as varchar), '{{}}')"
+    return f"case when {line} is not null then {rest} end"
 
 
 def copy_to_parquet(connection: duckdb.DuckDBPyConnection, sql: str, path: Path) -> int:

@@ -129,13 +129,14 @@ def _members(contract: Contract, lines: str, file: str) -> str:
     return f"""
         select {", ".join(f"members[{n}] as {quote(name)}" for n, name in enumerate(names, 1))},
             {literal(file)} || ':' || number as _position, others as {UNKNOWN},
-            case when not is_object then 'this is no JSON object' end as {FAULT},
-            case when is_object then line else cast(to_json(line) as varchar) end as {ORIGINAL}
+            case when object is null then 'this is no JSON object' end as {FAULT},
+            coalesce(object, cast(to_json(line) as varchar)) as {ORIGINAL}
         from (
-            select *, case when is_object then json_extract_string(line, [{paths}]) end as members,
-                case when is_object then {other_members("line", names)} end as others
+            select *, json_extract_string(object, [{paths}]) as members, {other_members("object", names)} as others
             from (
-                select number, line, starts_with(ltrim(line), '{{') and json_valid(line) as is_object
+                -- Null for what is none, and no case around the parsing: DuckDB would do that once per member.
+                select number, line,
+                    case when starts_with(ltrim(line), '{{') and json_valid(line) then line end as object
                 from {lines} where trim(line, ' \t\r') <> ''
             )
         )

@@ -24,6 +24,9 @@ BLOCK = 2**20
 CHUNK = 32 * 2**20
 """Bytes of text that are handed on at once, and more than any line has."""
 
+BATCH = 4000
+"""Lines that are taken apart at once."""
+
 HEAD = 4096
 """Bytes of its first line by which a file is known again."""
 
@@ -225,4 +228,5 @@ def _table(text: bytes, start: int, number: int) -> pa.Table:
     except pa.ArrowInvalid:
         texts = pa.array(map(_decode, lines), pa.string())
     numbers = pa.array(range(number + 1, number + 1 + len(lines)), pa.int64())
-    return pa.table({"line": texts, "number": numbers, "start": pa.array(starts, pa.int64())})
+    table = pa.table({"line": texts, "number": numbers, "start": pa.array(starts, pa.int64())})
+    return pa.Table.from_batches(table.to_batches(BATCH))  # each of DuckDB's threads takes one
