@@ -10,7 +10,7 @@ import dlt
 from ingestion import contract as contracts
 from ingestion.contract import FAULT, ORIGINAL, UNKNOWN, contract, copy_to_parquet, field, literal, quote
 from ingestion.errors import SourceError
-from ingestion.lines import Folder, Follower, Lines
+from ingestion.lines import NOT_EMPTY, Folder, Follower, Lines
 from ingestion.reading import resources
 from ingestion.stream import Event, Page, Query, Run, Stream, Window
 
@@ -37,7 +37,7 @@ class Requests:
     requested_at: datetime = field("When (UTC).")
 
 
-STREAMS = [Stream("requests", Requests, Event(), source="*.log*")]
+STREAMS = [Stream("requests", Requests, Event(), source="**")]
 
 ROTATED = re.compile(r"([.-]\d{8}(-?\d{2,6})?|[.-]\d{4}-\d{2}-\d{2}|\.\d+)*(\.(gz|zst))?$")
 """What logrotate and its like append to the name of a log."""
@@ -118,9 +118,8 @@ class Reader:
             yield Page(self._query(lines), datetime.now(UTC))
 
     def check(self, stream: Stream) -> str:
-        """How many files there are; raises SourceError if there is no such folder."""
-        files = self.folder.files()
-        return f"{len(files):,} files, {sum(file.size for file in files) / 1e6:,.0f} MB"
+        """How much there is; raises SourceError if there is no such folder."""
+        return self.folder.summary()
 
     def close(self) -> None:
         """Closes the engine that takes lines apart."""
@@ -162,7 +161,7 @@ class Reader:
             with objects as (
                 select start, number, line,
                     case when starts_with(line, '{{') and json_valid(line) then line end as object
-                from lines where trim(line, concat(' ', chr(9), chr(13))) <> ''
+                from lines where {NOT_EMPTY}
             ),
             split as (
                 -- Null for what is of the other kind, and no case around: DuckDB would take it apart once per part.

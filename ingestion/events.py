@@ -22,7 +22,7 @@ from ingestion.contract import (
     quote,
 )
 from ingestion.errors import PartFailed, explain
-from ingestion.lines import File, Folder, Follower
+from ingestion.lines import NOT_EMPTY, File, Folder, Follower
 from ingestion.reading import resources
 from ingestion.stream import Event, Page, Query, Run, Stream, Window
 
@@ -82,9 +82,8 @@ class Reader:
             raise PartFailed("; ".join(failures))
 
     def check(self, stream: Stream) -> str:
-        """How many files there are; raises SourceError if there is no such folder."""
-        files = self.folder.files()
-        return f"{len(files):,} files, {sum(file.size for file in files) / 1e6:,.0f} MB"
+        """How much there is; raises SourceError if there is no such folder."""
+        return self.folder.summary()
 
     def close(self) -> None:
         """Closes the engine that takes lines apart."""
@@ -137,7 +136,7 @@ def _members(contract: Contract, lines: str, file: str) -> str:
                 -- Null for what is none, and no case around the parsing: DuckDB would do that once per member.
                 select number, line,
                     case when starts_with(ltrim(line), '{{') and json_valid(line) then line end as object
-                from {lines} where trim(line, ' \t\r') <> ''
+                from {lines} where {NOT_EMPTY}
             )
         )
     """

@@ -27,6 +27,9 @@ CHUNK = 32 * 2**20
 BATCH = 4000
 """Lines that are taken apart at once."""
 
+NOT_EMPTY = "trim(line, concat(' ', chr(9), chr(13))) <> ''"
+"""SQL over a table of lines: an empty one is none."""
+
 HEAD = 4096
 """Bytes of its first line by which a file is known again."""
 
@@ -66,6 +69,11 @@ class Folder:
             for path, info in sorted(found.items())
             if not any(part[:1] in (".", "_") for part in names[path].split("/"))
         ]
+
+    def summary(self) -> str:
+        """How much there is; raises SourceError if there is no such folder."""
+        files = self.files()
+        return f"{len(files):,} files, {sum(file.size for file in files) / 1e6:,.0f} MB"
 
     def url(self, name: str) -> str:
         """What DuckDB calls a file."""

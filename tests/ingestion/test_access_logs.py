@@ -104,7 +104,7 @@ def test_lines_that_are_none(warehouse, load):
         GET.replace("10/Oct", "10/Foo"),
         '{"request": "GET / HTTP/1.1", "status": 200, "ip": "203.0.113.9"}',
         '{"request": ',
-        "",
+        " \r",
     ) == (6, 2, 0, 4, 0)
     rejected = warehouse.query("select position, reason, original from raw_access_logs.rejected_rows order by position")
     assert [(position, reason) for position, reason, _ in rejected] == [

@@ -82,7 +82,7 @@ def test_lines_that_are_none(warehouse, folder, load):
     for _ in range(10):
         deep = {"deeper": deep}
     text = b"".join([
-        lines(call("m1", properties=deep)), b'{"messageId": "m2", "type": "pa\n', b"[1, 2]\n", b"\n",
+        lines(call("m1", properties=deep)), b'{"messageId": "m2", "type": "pa\n', b"[1, 2]\n", b" \r\n",
         lines(call(None)), lines(call("m3", timestamp="yesterday")), b'{"messageId": "\xff", "type": "track"}\n',
         lines(call("m4", originalTimestamp="1970-01-01T00:00:00Z", timestamp="2099-12-31T23:59:59Z")),
         lines(call("m5", context=None, properties="text", timestamp="")),

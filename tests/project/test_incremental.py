@@ -10,7 +10,7 @@ import jinja2
 import pytest
 
 MACROS = Path(__file__).parents[2] / "macros"
-TEXT = "".join((MACROS / name).read_text() for name in ("kinds.sql", "incremental.sql", "increments.sql"))
+TEXT = "".join((MACROS / name).read_text() for name in ("kinds.sql", "incremental.sql", "batches.sql"))
 MODEL = """
     select id, _row_hash, _row_count as raw_row_count, _observed_at
     from ({{ current_state(undecided_rows('raw_rows', 'id')) }})
