@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import dlt
+import pyarrow as pa
 
 from ingestion import contract as contracts
 from ingestion.contract import FAULT, ORIGINAL, UNKNOWN, contract, copy_to_parquet, field, literal, quote
 from ingestion.errors import SourceError
-from ingestion.lines import NOT_EMPTY, Folder, Follower, Lines
+from ingestion.lines import NOT_EMPTY, Folder, Follower
 from ingestion.reading import resources
 from ingestion.stream import Event, Page, Query, Run, Stream, Window
 
@@ -125,9 +126,9 @@ class Reader:
         """Closes the engine that takes lines apart."""
         self.db.close()
 
-    def _query(self, lines: Lines) -> Query:
+    def _query(self, lines: pa.Table) -> Query:
         """The lines as the contract's fields."""
-        self.db.register("lines", lines.table)
+        self.db.register("lines", lines)
         known = list(dict.fromkeys(name for names in self.names.values() for name in names))
         parts = []
         for part, names in self.names.items():
@@ -136,7 +137,7 @@ class Reader:
             parts.append(f"nullif(nullif(trim(coalesce({', '.join(found)})), '-'), '') as {quote(part)}")
         paths = ", ".join(literal(f'$."{name}"') for name in known)
         columns = {
-            "log_id": literal(lines.identity),
+            "log_id": "identity",
             "line_start": "start",
             "host": "host",
             "remote_ip": "network(trim(split_part(ip, ',', 1)))",
@@ -152,14 +153,14 @@ class Reader:
             "user_agent": "agent",
             "duration_seconds": "duration",
             "requested_at": """coalesce(cast(moment("time") as varchar), "time")""",
-            "_position": f"{literal(lines.file.name)} || ':' || number",
+            "_position": "file || ':' || number",
             UNKNOWN: "coalesce(others, case when words.rest <> '' then to_json({rest: words.rest}) end)",
             FAULT: "case when words.status = '' then 'this is neither in the combined format nor a JSON object' end",
             ORIGINAL: "case when object is null then to_json(unaddressed(line)) else unaddressed(line) end",
         }
         sql = f"""
             with objects as (
-                select start, number, line,
+                select file, identity, start, number, line,
                     case when starts_with(line, '{{') and json_valid(line) then line end as object
                 from lines where {NOT_EMPTY}
             ),

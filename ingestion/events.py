@@ -92,8 +92,8 @@ class Reader:
     def _lines(self, contract: Contract, files: list[File], window: Window) -> Iterator[Page]:
         follower = Follower(self.folder, window.state.setdefault("files", {}), is_whole=_is_object)
         for lines in follower.lines(files):
-            self.db.register("lines", lines.table)
-            yield self._page(contract, "lines", lines.file)
+            self.db.register("lines", lines)
+            yield self._page(contract, "lines")
 
     def _tables(self, contract: Contract, files: list[File], done: dict[str, list]) -> Iterator[Page]:
         failures = []
@@ -103,9 +103,8 @@ class Reader:
             try:
                 table = f"from read_parquet({literal(self.folder.url(file.name))}, file_row_number = true)"
                 names = [name for name, *_ in self.db.execute(f"describe {table}").fetchall()]
-                yield self._page(
-                    contract, f"(select {_as_object(names)} as line, file_row_number + 1 as number {table})", file
-                )
+                columns = f"{_as_object(names)} as line, {literal(file.name)} as file, file_row_number + 1 as number"
+                yield self._page(contract, f"(select {columns} {table})")
                 done[file.name] = [file.size, file.changed]
             except (duckdb.Error, OSError) as error:
                 failures.append(f"{file.name}: {explain(error)}")
@@ -114,27 +113,27 @@ class Reader:
         if failures:
             raise PartFailed(f"{len(failures):,} files could not be read: {'; '.join(failures[:5])}")
 
-    def _page(self, contract: Contract, lines: str, file: File) -> Page:
+    def _page(self, contract: Contract, lines: str) -> Page:
         names = [*(f.source for f in contract.fields), "_position", UNKNOWN, FAULT, ORIGINAL]
-        sql = _members(contract, lines, file.name)
+        sql = _members(contract, lines)
         query = Query(sql, dict.fromkeys(names, "VARCHAR"), lambda sql, path: copy_to_parquet(self.db, sql, path))
         return Page(query, datetime.now(UTC))
 
 
-def _members(contract: Contract, lines: str, file: str) -> str:
+def _members(contract: Contract, lines: str) -> str:
     """SQL for the contract's members of JSON objects, one per line; each is parsed once for all members."""
     names = [f.source for f in contract.fields]
     paths = ", ".join(literal(f"$.{name}") for name in names)
     return f"""
         select {", ".join(f"members[{n}] as {quote(name)}" for n, name in enumerate(names, 1))},
-            {literal(file)} || ':' || number as _position, others as {UNKNOWN},
+            file || ':' || number as _position, others as {UNKNOWN},
             case when object is null then 'this is no JSON object' end as {FAULT},
             coalesce(object, cast(to_json(line) as varchar)) as {ORIGINAL}
         from (
             select *, json_extract_string(object, [{paths}]) as members, {other_members("object", names)} as others
             from (
                 -- Null for what is none, and no case around the parsing: DuckDB would do that once per member.
-                select number, line,
+                select file, number, line,
                     case when starts_with(ltrim(line), '{{') and json_valid(line) then line end as object
                 from {lines} where {NOT_EMPTY}
             )

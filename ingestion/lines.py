@@ -10,11 +10,11 @@ import dataclasses
 import hashlib
 import zlib
 from collections.abc import Callable, Iterator
-from itertools import accumulate
 from typing import Any, BinaryIO
 
 import fsspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ingestion.errors import PartFailed, SourceError, explain, keep_secret
 
@@ -22,13 +22,15 @@ BLOCK = 2**20
 """Bytes that are read, and of compressed files given, at once."""
 
 CHUNK = 32 * 2**20
-"""Bytes of text that are handed on at once, and more than any line has."""
+"""Bytes of text that are handed on at once, of one file or of many, and more than any line has."""
 
 BATCH = 4000
 """Lines that are taken apart at once."""
 
 NOT_EMPTY = "trim(line, concat(' ', chr(9), chr(13))) <> ''"
 """SQL over a table of lines: an empty one is none."""
+
+BOM = b"\xef\xbb\xbf"
 
 HEAD = 4096
 """Bytes of its first line by which a file is known again."""
@@ -85,12 +87,12 @@ class Folder:
 
 
 @dataclasses.dataclass(frozen=True)
-class Lines:
-    """Lines of a file: a table of `line` (text; what is no UTF-8 as \\xff), `number` from 1 and `start` (bytes)."""
+class _Piece:
+    """Some lines of a file (none: it is read to its end), and where that leaves us."""
 
-    file: File
-    identity: str
-    table: pa.Table
+    name: str
+    progress: list
+    table: pa.Table | None = None
 
 
 class Follower:
@@ -108,18 +110,22 @@ class Follower:
         self.read = {identity: (start, number) for _, _, identity, start, number in progress.values()}
         self.failures: list[str] = []
 
-    def lines(self, files: list[File]) -> Iterator[Lines]:
+    def lines(self, files: list[File]) -> Iterator[pa.Table]:
         """The new lines of the files, chunk by chunk. Progress is noted when the next one is asked for.
 
-        A file that can't be read, or ends too early, stops no other; when all are read, PartFailed says which.
+        A table has `line` (text; what is no UTF-8 as \\xff), its `number` from 1 and `start` (bytes) in the file, and
+        the file's name (`file`) and `identity`. A file that can't be read, or ends too early, stops no other; when all
+        are read, PartFailed says which.
         """
-        for file in files:
-            if self.progress.get(file.name, [])[:2] == [file.size, file.changed]:
-                continue
-            try:
-                yield from self._lines_of(file)
-            except Exception as error:  # whatever it is, the other files are read
-                self.failures.append(f"{file.name}: {explain(error)}")
+        pieces: list[_Piece] = []
+        size = 0
+        for piece in self._pieces(files):
+            pieces.append(piece)
+            size += piece.table.nbytes if piece.table else 0
+            if size >= CHUNK:
+                yield from self._together(pieces)
+                pieces, size = [], 0
+        yield from self._together(pieces)
         for name in self.progress.keys() - {file.name for file in files}:
             del self.progress[name]
         if self.failures:
@@ -127,7 +133,22 @@ class Follower:
                 f"{len(self.failures):,} files could not be read to the end: {'; '.join(self.failures[:5])}"
             )
 
-    def _lines_of(self, file: File) -> Iterator[Lines]:
+    def _together(self, pieces: list[_Piece]) -> Iterator[pa.Table]:
+        if tables := [piece.table for piece in pieces if piece.table]:
+            table = pa.concat_tables(tables).combine_chunks()
+            yield pa.Table.from_batches(table.to_batches(BATCH))  # each of DuckDB's threads takes one
+        self.progress |= {piece.name: piece.progress for piece in pieces}
+
+    def _pieces(self, files: list[File]) -> Iterator[_Piece]:
+        for file in files:
+            if self.progress.get(file.name, [])[:2] == [file.size, file.changed]:
+                continue
+            try:
+                yield from self._pieces_of(file)
+            except Exception as error:  # whatever it is, the other files are read
+                self.failures.append(f"{file.name}: {explain(error)}")
+
+    def _pieces_of(self, file: File) -> Iterator[_Piece]:
         with self.folder.open(file.name) as raw:
             is_plain, blocks = _blocks(raw)
             text = next(blocks, b"")
@@ -160,17 +181,16 @@ class Follower:
                 if not block and not damage and self.is_whole(text[end:]):
                     end = len(text)
                 if end:
-                    table = _table(text[:end], start, number)
-                    yield Lines(file, identity, table)
+                    table = _table(text[:end], start, number, file.name, identity)
                     start, number = start + end, number + table.num_rows
                     self.read[identity] = start, number
-                    self.progress[file.name] = [-1, "", identity, start, number]
+                    yield _Piece(file.name, [-1, "", identity, start, number], table)
                 if block and not end:
                     raise SourceError(f"line {number + 1:,} has more than {CHUNK:,} bytes: this is no file of lines")
                 waiting = [text[end:]] if block else []
             if damage:
                 raise SourceError(f"{damage}, in line {number + 1:,}. The lines before it are read; deliver it again")
-            self.progress[file.name] = [file.size, file.changed, identity, start, number]
+            yield _Piece(file.name, [file.size, file.changed, identity, start, number])
 
 
 def _blocks(raw: BinaryIO) -> tuple[bool, Iterator[bytes]]:
@@ -226,15 +246,24 @@ def _decode(line: bytes) -> str:
     return "".join(f"{escape}{ord(c) - 0xDC00:02x}" if "\udc80" <= c <= "\udcff" else c for c in text)
 
 
-def _table(text: bytes, start: int, number: int) -> pa.Table:
-    lines = text.removesuffix(b"\n").split(b"\n")
-    starts = list(accumulate((len(line) + 1 for line in lines), initial=start))[:-1]
-    if not start:
-        lines[0] = lines[0].removeprefix(b"\xef\xbb\xbf")
+def _table(text: bytes, start: int, number: int, name: str, identity: str) -> pa.Table:
+    text = text.removesuffix(b"\n")
+    bounds = pa.array([0, len(text)], pa.int64()).buffers()[1]
+    whole = pa.Array.from_buffers(pa.large_binary(), 1, [None, bounds, pa.py_buffer(text)])
+    lines = pc.split_pattern(whole, b"\n").flatten()
+    ends = pc.cumulative_sum(pc.add(pc.binary_length(lines), 1), start)
+    if not start and text.startswith(BOM):
+        lines = pa.concat_arrays([pa.array([lines[0].as_py().removeprefix(BOM)], lines.type), lines[1:]])
     try:
-        texts = pa.array(lines, pa.binary()).cast(pa.string())
+        texts = lines.cast(pa.large_string())
     except pa.ArrowInvalid:
-        texts = pa.array(map(_decode, lines), pa.string())
-    numbers = pa.array(range(number + 1, number + 1 + len(lines)), pa.int64())
-    table = pa.table({"line": texts, "number": numbers, "start": pa.array(starts, pa.int64())})
-    return pa.Table.from_batches(table.to_batches(BATCH))  # each of DuckDB's threads takes one
+        texts = pa.array(map(_decode, lines.to_pylist()), pa.large_string())
+    return pa.table(
+        {
+            "line": texts,
+            "number": pa.array(range(number + 1, number + 1 + len(lines)), pa.int64()),
+            "start": pa.concat_arrays([pa.array([start], pa.int64()), ends[:-1]]),
+            "file": pa.repeat(name, len(lines)),
+            "identity": pa.repeat(identity, len(lines)),
+        }
+    )

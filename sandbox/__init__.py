@@ -1,8 +1,8 @@
 """The stand-in company's systems on this machine: `with sandbox.running() as options:` and they answer.
 
-Under the root folder: postgres/ (the shop), partner_files/ (the resellers' CSV), hubspot.json and mailchimp.json (what
-their servers show), truth/ (for tests, never loaded) and sandbox.json (seed, scale, clock, password and keys; written
-last, so that a half-made sandbox is made again).
+Under the root folder: postgres/ (the shop), partner_files/ (the resellers' CSV), events/ and logs/ (of the site and
+the app), hubspot.json and mailchimp.json (what their servers show), truth/ (for tests, never loaded) and sandbox.json
+(seed, scale, clock, password and keys; written last, so that a half-made sandbox is made again).
 """
 
 import fcntl
@@ -24,7 +24,8 @@ from sandbox.company import CLOCK, Company
 from sandbox.server import Server, latest
 from sandbox.shop import READER, Database, tables
 
-SYSTEMS = ("shop", "exchange_rates", "partner_files", "hubspot", "mailchimp")
+SYSTEMS = ("shop", "exchange_rates", "partner_files", "hubspot", "mailchimp", "events", "access_logs")
+FOLDERS = {"partner_files": "partner_files", "events": "events", "access_logs": "logs"}  # of systems that are files
 ROOT = Path(os.environ.get("SANDBOX_ROOT", ".sandbox"))
 SCALE = float(os.environ.get("SANDBOX_SCALE", "1"))
 SEED = int(os.environ.get("SANDBOX_SEED", "1"))
@@ -72,8 +73,8 @@ def running(
             stack.callback(server.stop)
             options.servers["exchange_rates"] = server
             options["SOURCES__EXCHANGE_RATES__BASE_URL"] = f"{server.url}/v1"
-        if "partner_files" in wanted:
-            options["SOURCES__PARTNER_FILES__FOLDER"] = str(root / "partner_files")
+        for system in FOLDERS.keys() & set(wanted):
+            options[f"SOURCES__{system.upper()}__FOLDER"] = str(root / FOLDERS[system])
         if "hubspot" in wanted:
             server = hubspot.serve(root / "hubspot.json", state["hubspot_token"])
             stack.callback(server.stop)
@@ -131,7 +132,7 @@ def _wipe(root: Path) -> None:
     for name in ("sandbox.json", "hubspot.json", "mailchimp.json"):
         (root / name).unlink(missing_ok=True)
     Database(root / "postgres").stop()  # a killed process may have left it running
-    for folder in ("postgres", "partner_files", "truth"):
+    for folder in ("postgres", *FOLDERS.values(), "truth"):
         shutil.rmtree(root / folder, ignore_errors=True)
 
 
@@ -178,6 +179,8 @@ def _write(root: Path, company: Company, state: dict, database: Database) -> Non
     """Gives every system the company as it is now; the state with the clock comes last, in one stroke."""
     database.apply(tables(company))
     partner_files.write(company, root / "partner_files")
+    company.visits.archive.write(root / "events", company.today)
+    company.visits.log.write(root / "logs", company.today)
     truth.write(company, root / "truth")
     _replace(root / "hubspot.json", company.crm.tables())
     _replace(root / "mailchimp.json", company.newsletters.tables())

@@ -13,6 +13,7 @@ from sandbox.crm import Crm
 from sandbox.newsletters import Newsletters
 from sandbox.orders import Orders
 from sandbox.simulation import FIRST_DAY, Person, Row
+from sandbox.visits import Visits
 from sandbox.vocabulary import COUNTRIES, DECIMALS, PRICE_BOOK, Country
 
 CLOCK = date(2026, 10, 1)  # where a new sandbox's clock stands, at midnight UTC: all data lies before it
@@ -36,7 +37,8 @@ class PartnerLine(NamedTuple):
 class Company(Orders):
     """The company up to `today`: the shop's tables and the resellers' lines, and who is behind them.
 
-    `crm` and `newsletters` follow the company day by day, each with chance of its own: the shop knows nothing of them.
+    `crm`, `newsletters` and `visits` follow the company day by day, each with chance of its own: the shop knows nothing
+    of them.
     """
 
     def __init__(self, seed: int = 1, scale: float = 1.0) -> None:
@@ -46,7 +48,7 @@ class Company(Orders):
         self._fill_catalogue()
         for number in range(max(10, round(FOUNDING_CUSTOMERS * scale))):  # they moved over from an older shop
             self._welcome(3600 + number)
-        self.crm, self.newsletters = Crm(self), Newsletters(self)
+        self.crm, self.newsletters, self.visits = Crm(self), Newsletters(self), Visits(self)
 
     def run(self, until: date) -> "Company":
         """Simulates every day before `until`; returns itself."""
@@ -54,10 +56,12 @@ class Company(Orders):
             self._day()
             self.crm.day()
             self.newsletters.day()
+            self.visits.day()
             self.today += timedelta(days=1)
         return self
 
     def _day(self) -> None:
+        self.web_orders = []
         for action, *arguments in self._agenda.pop(self.today, []):
             action(*arguments)
         traffic = SEASON[self.today.month - 1] * (1.2 if self.today.weekday() < 5 else 0.5)

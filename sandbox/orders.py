@@ -19,6 +19,7 @@ class Orders(Accounts):
     def __init__(self, seed: int, scale: float) -> None:
         super().__init__(seed, scale)
         self.late_orders: list[int] = []
+        self.web_orders: list[Row] = []  # today's
         self._items_of: dict[int, list[Row]] = defaultdict(list)
         self._payments_of: dict[int, list[Row]] = defaultdict(list)
         self._country_of: dict[int, str] = {}
@@ -47,6 +48,8 @@ class Orders(Accounts):
         self._pay(order, delivered=late)
         if late:
             self.late_orders.append(order["order_id"])
+        else:
+            self.web_orders.append(order)
 
     def _place(self, at: datetime, customer_id: int | None, country: str, lines: list[tuple], percent: int = 0) -> Row:
         """Adds an order with its `lines` of (product, quantity, unit price), `percent` off each."""

@@ -34,8 +34,8 @@ def read(folder):
         found, read.failure = [], None
         try:
             for chunk in follower.lines(source.files()):
-                rows = chunk.table.select(["number", "start", "line"]).to_pylist()
-                found += [(chunk.file.name, *row.values()) for row in rows]
+                rows = chunk.select(["file", "number", "start", "line"]).to_pylist()
+                found += [tuple(row.values()) for row in rows]
         except PartFailed as error:
             read.failure = str(error)
         return found
