@@ -179,8 +179,8 @@ def _write(root: Path, company: Company, state: dict, database: Database) -> Non
     """Gives every system the company as it is now; the state with the clock comes last, in one stroke."""
     database.apply(tables(company))
     partner_files.write(company, root / "partner_files")
-    company.visits.archive.write(root / "events", company.today)
-    company.visits.log.write(root / "logs", company.today)
+    company.visits.archive.write(root / "events")
+    company.visits.log.write(root / "logs")
     truth.write(company, root / "truth")
     _replace(root / "hubspot.json", company.crm.tables())
     _replace(root / "mailchimp.json", company.newsletters.tables())

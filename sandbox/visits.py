@@ -94,7 +94,6 @@ class Step(NamedTuple):
     at: datetime
     type: str
     name: str
-    message_id: str
     arrives_on: date
 
 
@@ -140,6 +139,8 @@ class Visits:
             self.log.add(self._moment(3600 * number), "192.0.2.1", "HEAD /", 200, "", MONITOR, "bot")
         for _ in range(self._many("unreadable", UNREADABLE)):
             self.log.add_broken(self._moment())
+        self.archive.end(self.company.today)
+        self.log.end(self.company.today)
 
     def truth(self) -> dict[str, Any]:
         """Files of the truth as far as it has arrived: web_sessions.csv has every visit, web_files.json what lines the
@@ -247,8 +248,8 @@ class Visits:
                 self._requests(at, visitor, name + query, referrer, url, visit.is_bot)
             if name == "Order Completed" and not visitor.os:
                 self.log.add(at, visitor.ip, "POST /checkout", 303, url, visitor.agent, "order")
-            message_id, arrives_on = self._call(visitor, call, url, referrer, landing, at, waits)
-            visit.steps.append(Step(at, kind, name, message_id, arrives_on))
+            arrives_on = self._call(visitor, call, url, referrer, landing, at, waits)
+            visit.steps.append(Step(at, kind, name, arrives_on))
             landing = {} if kind != "track" else landing
         self.visits.append(visit)
 
@@ -265,8 +266,8 @@ class Visits:
 
     def _call(
         self, visitor: Visitor, call: Row, url: str, referrer: str, campaign: Row, at: datetime, waits: timedelta
-    ) -> tuple[str, date]:
-        """Sends a call to the archive; returns its id and the day on which it arrives."""
+    ) -> date:
+        """Sends a call to the archive; returns the day on which it arrives."""
         if visitor.os:
             library, version = APPS[visitor.os]
             context = {"app": {"name": "Catchment Coffee", "version": "3.2.0"}, "os": {"name": visitor.os},
@@ -279,7 +280,7 @@ class Visits:
             context |= {"campaign": campaign} if campaign else {}
         who = {"messageId": self._id(), "anonymousId": visitor.anonymous_id, "userId": visitor.user_id}
         context |= {"ip": visitor.ip, "locale": "en-GB"}
-        return who["messageId"], self.archive.add({**who, **call, "context": context}, at, waits, visitor.skew)
+        return self.archive.add({**who, **call, "context": context}, at, waits, visitor.skew)
 
 
 def _utm(key: str) -> str:
@@ -295,7 +296,7 @@ def _session(visit: Visit, today: date) -> Row | None:
     return {
         "anonymous_id": visit.visitor.anonymous_id, "started_at": steps[0].at, "ended_at": steps[-1].at,
         "channel": visit.channel.name, "pages": kinds["page"], "screens": kinds["screen"], "tracks": kinds["track"],
-        "first_message_id": steps[0].message_id, "is_bot": visit.is_bot, "is_app": visit.visitor.os is not None,
+        "is_bot": visit.is_bot, "is_app": visit.visitor.os is not None,
         "may_be_counted": visit.visitor.may_be_counted,
         "order_id": visit.order_id if any(step.name == "Order Completed" for step in steps) else None,
     }  # fmt: skip

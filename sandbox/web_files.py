@@ -32,6 +32,7 @@ class Archive:
     def __init__(self, rng: random.Random) -> None:
         self.rng, self.broken = rng, Counter[str]()
         self._lines: dict[date, list[bytes]] = defaultdict(list)
+        self._files: dict[str, bytes] = {}
         self._encode = msgspec.json.Encoder().encode
 
     def add(self, call: dict[str, Any], at: datetime, waits: timedelta, skew: timedelta) -> date:
@@ -58,11 +59,15 @@ class Archive:
             lines.append(line % self.broken.total() if b"%d" in line else line)
         return received.date()
 
-    def write(self, folder: Path, until: date) -> None:
-        """Writes a file for every day before `until` that has calls."""
-        for day, lines in self._lines.items():
-            if day < until:
-                _write(folder / f"{day:%Y/%m/%d}.json.gz", _packed(lines))
+    def end(self, day: date) -> None:
+        """Nothing more arrives on this day."""
+        if lines := self._lines.pop(day, None):
+            self._files[f"{day:%Y/%m/%d}.json.gz"] = _packed(lines)
+
+    def write(self, folder: Path) -> None:
+        """Writes a file for every day that has ended and has calls."""
+        for name, content in self._files.items():
+            _write(folder / name, content)
 
 
 class Log:
@@ -72,6 +77,7 @@ class Log:
         self.counts: Counter[tuple[date, str]] = Counter()
         self.broken: Counter[str] = Counter()
         self._lines: dict[date, list[tuple[datetime, bytes]]] = defaultdict(list)
+        self._days: dict[date, bytes] = {}
 
     def add(self, at: datetime, ip: str, request: str, status: int, referrer: str, agent: str, kind: str) -> None:
         """Takes in a request answered `at` (UTC); `kind` is counted for the truth: page, asset, bot, ..."""
@@ -86,17 +92,19 @@ class Log:
         self.broken[kind] += 1
         self._lines[at.date()].append((at, BAD_REQUESTS[kind] % (self.broken.total() % 60)))
 
-    def write(self, folder: Path, until: date) -> None:
-        """Writes the newest day before `until`, and the older ones as rotated files."""
-        days = sorted(day for day in self._lines if day < until)
-        for age, day in enumerate(reversed(days)):
-            text = b"".join(line + b"\n" for _, line in sorted(self._lines[day]))
+    def end(self, day: date) -> None:
+        """Nothing more is answered on this day."""
+        self._days[day] = _packed([line for _, line in sorted(self._lines.pop(day, []))])
+
+    def write(self, folder: Path) -> None:
+        """Writes the newest day that has ended, and the older ones as rotated files."""
+        for age, day in enumerate(sorted(self._days, reverse=True)):
             rotated = folder / f"access.log-{day + timedelta(days=1):%Y%m%d}"
             if age < 2:
-                _write(rotated if age else folder / "access.log", text)
-                continue
-            _write(rotated.with_name(f"{rotated.name}.gz"), _packed(text.splitlines()))
-            rotated.unlink(missing_ok=True)
+                _write(rotated if age else folder / "access.log", gzip.decompress(self._days[day]))
+            else:
+                _write(rotated.with_name(f"{rotated.name}.gz"), self._days[day])
+                rotated.unlink(missing_ok=True)
 
 
 def _write(path: Path, content: bytes) -> None:
