@@ -39,6 +39,34 @@
     create or replace table {{ companion("taken") }} as select * from {{ companion("waiting") }}
 {% endmacro %}
 
+{# Deletes the model's rows whose keys `relation` no longer has, in its rows where `condition` holds. #}
+{% macro forget_vanished(relation, key, condition) %}
+    {% if is_incremental() %}
+        merge into {{ this }} as decided
+        using
+            (
+                select {{ key }} from {{ relation }} where {{ condition }} group by {{ key }}
+            ) as present_keys
+        on decided.{{ key }} = present_keys.{{ key }}
+        when not matched by source
+        then delete
+    {% endif %}
+{% endmacro %}
+
+{# Deletes the model's rows whose keys are among the new rows, which may no longer be of its kind. #}
+{% macro forget_changed(relation, batch, key, own_key) %}
+    {% if is_incremental() %}
+        merge into {{ this }} as decided
+        using
+            (
+                select {{ key }} from {{ new_rows(relation, batch) }} as new_rows group by {{ key }}
+            ) as changed_keys
+        on decided.{{ own_key }} = changed_keys.{{ key }}
+        when matched
+        then delete
+    {% endif %}
+{% endmacro %}
+
 {# A table beside the model, which only these macros read. #}
 {% macro companion(suffix) -%}
     {{ this.incorporate(path={"identifier": this.identifier ~ "__" ~ suffix}) }}

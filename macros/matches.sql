@@ -10,3 +10,16 @@
 {% macro spark__matches(text, pattern) -%}
     {{ text }} rlike r'{{ pattern }}'
 {%- endmacro %}
+
+{# The same with a column that has the pattern. #}
+{% macro matches_pattern(text, column) -%}
+    {{ adapter.dispatch("matches_pattern", "catchment")(text, column) }}
+{%- endmacro %}
+
+{% macro duckdb__matches_pattern(text, column) -%}
+    regexp_matches({{ text }}, {{ column }})
+{%- endmacro %}
+
+{% macro spark__matches_pattern(text, column) -%}
+    {{ text }} rlike {{ column }}
+{%- endmacro %}

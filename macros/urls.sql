@@ -1,0 +1,62 @@
+{# Parts of a URL, all null where there are none. The host is in lower case, without user and port. #}
+{% macro url_host(url) -%}
+    nullif(
+        regexp_extract(
+            lower({{ url }}), '^[a-z][a-z0-9+.-]*://(?:[^/?#@]*@)?([^/?#:@]+)', 1
+        ),
+        ''
+    )
+{%- endmacro %}
+
+{# A host without the name that many sites have beside their own. #}
+{% macro without_www(host) -%}
+    case when {{ host }} like 'www.%' then substr({{ host }}, 5) else {{ host }} end
+{%- endmacro %}
+
+{# The path as it stands there; / for a URL that has a host only. #}
+{% macro url_path(url) -%}
+    case
+        when {{ url_host(url) }} is not null
+        then
+            coalesce(
+                nullif(regexp_extract({{ url }}, '^[^/?#]*//[^/?#]*(/[^?#]*)', 1), ''),
+                '/'
+            )
+    end
+{%- endmacro %}
+
+{# A parameter of the query, decoded. #}
+{% macro url_parameter(url, name) -%}
+    nullif(
+        {{
+            url_decoded(
+                "replace(regexp_extract("
+                ~ url
+                ~ ", '[?&]"
+                ~ name
+                ~ "=([^&#]*)', 1), '+', ' ')"
+            )
+        }},
+        ''
+    )
+{%- endmacro %}
+
+{# Text with its %C3%A9 decoded; as it is where they are no UTF-8. #}
+{% macro url_decoded(text) -%}
+    {{ adapter.dispatch("url_decoded", "catchment")(text) }}
+{%- endmacro %}
+
+{% macro duckdb__url_decoded(text) -%}
+    coalesce(try(url_decode({{ text }})), {{ text }})
+{%- endmacro %}
+
+{# Spark fails for a % that begins no code, and replaces what is no UTF-8. #}
+{% macro spark__url_decoded(text) -%}
+    case
+        when not {{ text }} rlike '^([^%]|%[0-9A-Fa-f]{2})*$'
+        then {{ text }}
+        when contains(url_decode({{ text }}), chr(65533))
+        then {{ text }}
+        else url_decode({{ text }})
+    end
+{%- endmacro %}

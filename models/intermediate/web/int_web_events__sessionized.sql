@@ -1,0 +1,185 @@
+{{
+    config(
+        materialized="incremental",
+        unique_key="event_id",
+        pre_hook="{{ take_stock(ref('int_web_events__unioned'), 'built_in') }}",
+        post_hook="{{ take_in() }}",
+    )
+}}
+{%- set columns -%}
+    event_id, visitor_id, user_id, order_id, source_system, event_type, event_name, page_name, page_title,
+    page_url, page_referrer, campaign_name, campaign_source, campaign_medium, platform, is_bot, occurred_at
+{%- endset -%}
+{%- set timeout = var("session_timeout_minutes") * 60000000 -%}
+{%- set visitors_time = "partition by coalesce(visitor_id, event_id) order by occurred_at, event_id" -%}
+{%- set so_far = "rows between unbounded preceding and current row" -%}
+{%- set before = "rows between unbounded preceding and 1 preceding" -%}
+
+with
+    new_events as (
+        select * from {{ new_rows(ref("int_web_events__unioned"), "built_in") }}
+    ),
+    {% if is_incremental() %}
+        -- When the visitors' new events happened, and where these events were before.
+        changes_cte as (
+            select visitor_id, occurred_at
+            from new_events
+            union all
+            select known.visitor_id, known.occurred_at
+            from {{ this }} as known
+            inner join new_events on known.event_id = new_events.event_id
+        ),
+        first_changes_cte as (
+            select visitor_id, min(occurred_at) as changed_at
+            from changes_cte
+            group by visitor_id
+        ),
+        -- Sessions that ended long enough before stay as they are. From the first one
+        -- that
+        -- did not, the visitor's time is cut anew.
+        cuts_cte as (
+            select known.visitor_id, min(known.session_started_at) as cut_at
+            from {{ this }} as known
+            inner join
+                first_changes_cte on known.visitor_id = first_changes_cte.visitor_id
+            where
+                {{
+                    microseconds_between(
+                        "known.occurred_at", "first_changes_cte.changed_at"
+                    )
+                }} <= {{ timeout }}
+            group by known.visitor_id
+        ),
+        known_events_cte as (
+            select known.*
+            from {{ this }} as known
+            inner join
+                cuts_cte
+                on known.visitor_id = cuts_cte.visitor_id
+                and known.session_started_at >= cuts_cte.cut_at
+            where
+                not exists (
+                    select 1 from new_events where new_events.event_id = known.event_id
+                )
+        ),
+    {% endif %}
+    events_cte as (
+        select {{ columns }}
+        from new_events
+        {% if is_incremental() %}
+            union all
+            select {{ columns }}
+            from known_events_cte
+        {% endif %}
+    ),
+    spaced_cte as (
+        select
+            *,
+            lag(occurred_at) over ({{ visitors_time }}) as previous_at,
+            case
+                when
+                    coalesce(campaign_name, campaign_source, campaign_medium)
+                    is not null
+                then
+                    coalesce(campaign_name, '')
+                    || ' '
+                    || coalesce(campaign_source, '')
+                    || ' '
+                    || coalesce(campaign_medium, '')
+            end as campaign
+        from events_cte
+    ),
+    timed_cte as (
+        select
+            *,
+            case
+                when previous_at is null
+                then true
+                {% if var("is_session_cut_at_midnight") %}
+                    when
+                        cast({{ local_time("previous_at") }} as date)
+                        <> cast({{ local_time("occurred_at") }} as date)
+                    then true
+                {% endif %}
+                else
+                    {{ microseconds_between("previous_at", "occurred_at") }}
+                    > {{ timeout }}
+            end as is_session_start
+        from spaced_cte
+    ),
+    {% if var("is_session_cut_at_campaign") %}
+        visits_cte as (
+            select
+                *,
+                {{
+                    last_known(
+                        "case when is_session_start then event_id end",
+                        visitors_time ~ " " ~ so_far,
+                    )
+                }} as visit_id
+            from timed_cte
+        ),
+        campaigns_cte as (
+            select
+                *,
+                {{
+                    last_known(
+                        "campaign",
+                        "partition by visit_id order by occurred_at, event_id "
+                        ~ before,
+                    )
+                }} as previous_campaign
+            from visits_cte
+        ),
+    {% endif %}
+    begun_cte as (
+        select
+            {{ columns }},
+            {% if var("is_session_cut_at_campaign") %}
+                is_session_start
+                or coalesce(
+                    campaign <> coalesce(previous_campaign, ''), false
+                ) as is_session_start
+            {% else %} is_session_start
+            {% endif %}
+        from
+            {% if var("is_session_cut_at_campaign") %} campaigns_cte
+            {% else %} timed_cte
+            {% endif %}
+    ),
+    cut_cte as (
+        select
+            *,
+            {{
+                last_known(
+                    "case when is_session_start then event_id end",
+                    visitors_time ~ " " ~ so_far,
+                )
+            }} as first_event_id,
+            max(case when is_session_start then occurred_at end) over (
+                {{ visitors_time ~ " " ~ so_far }}
+            ) as started_at,
+            max(case when event_type in ('page', 'screen') then occurred_at end) over (
+                {{ visitors_time ~ " " ~ before }}
+            ) as previous_view_at
+        from begun_cte
+    ),
+    final_cte as (
+        select
+            {{ columns }},
+            case
+                when visitor_id is not null
+                then md5(visitor_id || ' ' || first_event_id)
+            end as session_id,
+            is_session_start,
+            event_type in ('page', 'screen')
+            and (
+                previous_view_at is null or previous_view_at < started_at
+            ) as is_session_first_view,
+            started_at as session_started_at,
+            {{ built_in() }} as built_in
+        from cut_cte
+    )
+
+select *
+from final_cte

@@ -1,0 +1,152 @@
+{{
+    config(
+        materialized="incremental",
+        unique_key="session_id",
+        pre_hook=[
+            "{{ take_stock(ref('int_web_events__sessionized'), 'built_in') }}",
+            "{{ forget_vanished(ref('int_web_events__sessionized'), 'session_id', 'is_session_start') }}",
+        ],
+        post_hook="{{ take_in() }}",
+    )
+}}
+
+-- A session that has changed has all of its events among the new rows.
+with
+    events as (
+        select * from {{ new_rows(ref("int_web_events__sessionized"), "built_in") }}
+    ),
+    sessions_cte as (
+        select
+            session_id,
+            visitor_id,
+            max(user_id) as user_id,
+            min(order_id) as order_id,
+            max(platform) as platform,
+            {% for column in [
+                "page_url",
+                "page_referrer",
+                "campaign_name",
+                "campaign_source",
+                "campaign_medium",
+            ] %}
+                max(
+                    case when is_session_first_view then {{ column }} end
+                ) as first_{{ column }},
+                max(
+                    case when is_session_start then {{ column }} end
+                ) as start_{{ column }},
+            {% endfor %}
+            count(*) as event_count,
+            count(case when event_type = 'page' then 1 end) as page_view_count,
+            count(case when event_type = 'screen' then 1 end) as screen_view_count,
+            count(
+                case
+                    when event_name in ('{{ var("key_events") | join("', '") }}') then 1
+                end
+            ) as key_event_count,
+            bool_or(is_session_first_view) as has_view,
+            bool_or(is_bot) as is_bot,
+            min(occurred_at) as started_at,
+            max(occurred_at) as ended_at
+        from events
+        where session_id is not null
+        group by session_id, visitor_id
+    ),
+    -- What brought the visitor stands in the first view, or in the first event of a
+    -- session
+    -- that has none.
+    landed_cte as (
+        select
+            *,
+            {% for column in [
+                "page_url",
+                "page_referrer",
+                "campaign_name",
+                "campaign_source",
+                "campaign_medium",
+            ] %}
+                case
+                    when has_view then first_{{ column }} else start_{{ column }}
+                end as {{ column }}
+                {%- if not loop.last %},{% endif %}
+            {% endfor %}
+        from sessions_cte
+    ),
+    hosts_cte as (
+        select
+            *,
+            {{ without_www(url_host("page_url")) }} as page_host,
+            {{ without_www(url_host("page_referrer")) }} as referrer_host,
+            -- Advertisements that say it in a parameter of their own.
+            case
+                when
+                    page_url like '%gclid=%'
+                    or page_url like '%gbraid=%'
+                    or page_url like '%wbraid=%'
+                then 'google'
+                when page_url like '%msclkid=%'
+                then 'bing'
+            end as click_source
+        from landed_cte
+    ),
+    sources_cte as (
+        select
+            *,
+            coalesce(campaign_source, campaign_medium, campaign_name)
+            is not null as has_campaign,
+            -- Not a page of the same site.
+            case
+                when
+                    referrer_host <> coalesce(page_host, '')
+                    and referrer_host not like '%.' || coalesce(page_host, '')
+                    and coalesce(page_host, '') not like '%.' || referrer_host
+                then referrer_host
+            end as outer_host
+        from hosts_cte
+    ),
+    final_cte as (
+        select
+            session_id,
+            visitor_id,
+            user_id,
+            order_id,
+            platform,
+            page_host as landing_host,
+            {{ url_path("page_url") }} as landing_path,
+            case
+                when has_campaign
+                then coalesce(campaign_source, '(not set)')
+                else coalesce(click_source, outer_host, '(direct)')
+            end as told_source,
+            case
+                when has_campaign
+                then coalesce(campaign_medium, '(not set)')
+                when click_source is not null
+                then 'cpc'
+                when outer_host is not null
+                then 'referral'
+                else '(none)'
+            end as told_medium,
+            case
+                when has_campaign or click_source is not null
+                then coalesce(campaign_name, '(not set)')
+                when outer_host is not null
+                then '(referral)'
+                else '(direct)'
+            end as campaign_name,
+            event_count,
+            page_view_count,
+            screen_view_count,
+            key_event_count,
+            is_bot,
+            not has_campaign
+            and click_source is null
+            and outer_host is not null as is_referred,
+            started_at,
+            ended_at,
+            {{ built_in() }} as built_in
+        from sources_cte
+    )
+
+select *
+from final_cte
