@@ -1,0 +1,193 @@
+"""Sessions are the same after any order of arrival and any split into builds, and are what METRICS says they are."""
+
+import random
+from collections import defaultdict
+from datetime import datetime, timedelta
+from hashlib import md5
+from pathlib import Path
+
+import duckdb
+import jinja2
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+MACROS = "".join(path.read_text() for path in sorted((ROOT / "macros").glob("*.sql")))
+VARS = yaml.safe_load((ROOT / "dbt_project.yml").read_text())["vars"]
+MODELS = [
+    "intermediate/web/int_web_events__sessionized",
+    "intermediate/web/int_web_sessions__aggregated",
+    "intermediate/web/int_funnel_steps__reached",
+    "marts/web/fct_page_views",
+]
+TIMEOUT = timedelta(minutes=30)
+EVENTS = """
+    create table int_web_events__unioned (
+        event_id text, visitor_id text, user_id text, order_id text, source_system text, event_type text,
+        event_name text, page_name text, page_title text, page_url text, page_referrer text, campaign_name text,
+        campaign_source text, campaign_medium text, platform text, is_bot boolean, occurred_at timestamp, built_in text
+    )
+"""
+
+
+class Relation(str):
+    """A table, as dbt's `this`."""
+
+    identifier = property(str)
+
+    def incorporate(self, path):
+        return Relation(path["identifier"])
+
+
+class Project:
+    """Builds the models of MODELS in a database of its own, as dbt does on DuckDB."""
+
+    def __init__(self, **variables):
+        self.db = duckdb.connect()
+        self.db.execute("set timezone = 'UTC'")
+        self.db.execute(EVENTS)
+        self.db.execute(f"create table funnel_steps as from read_csv('{ROOT}/seeds/funnel_steps.csv', nullstr = '')")
+        self.built, self.config = set(), {}
+        names = {
+            "var": (VARS | variables).get,
+            "ref": str,
+            "config": lambda **config: self.config.update(config) or "",
+            "adapter": self,
+        }
+        self.environment = jinja2.Environment(extensions=["jinja2.ext.do"])
+        self.environment.globals.update(names)
+
+    def dispatch(self, name, package):
+        return getattr(self.environment.from_string(MACROS).make_module(), f"duckdb__{name}")
+
+    def build(self, run, dies_after=99):
+        """All models, or the first few statements of them; `run` is the name of dbt's run."""
+        self.environment.globals["invocation_id"] = run
+        for path in MODELS:
+            name = path.split("/")[-1]
+
+            def render(text, name=name):
+                names = {"this": Relation(name), "is_incremental": lambda: name in self.built}
+                return self.environment.from_string(MACROS + text, globals=names).render().strip()
+
+            self.config = {}
+            body = render((ROOT / "models" / f"{path}.sql").read_text())
+            key, hooks = self.config["unique_key"], self.config["pre_hook"]
+            first = [render(hook) for hook in ([hooks] if isinstance(hooks, str) else hooks)]
+            rows = [f"create table {name} as {body}"]
+            if name in self.built:
+                rows = [
+                    f"create or replace temp table new_of_{name} as {body}",
+                    f"delete from {name} where {key} in (select {key} from new_of_{name})",
+                    f"insert into {name} by name from new_of_{name}",
+                ]
+            for statement in filter(None, [*first, *rows, render(self.config["post_hook"])]):
+                if not dies_after:
+                    return
+                dies_after -= 1
+                self.db.execute(statement)
+            self.built.add(name)
+
+    def rows(self, name):
+        columns = "* exclude (built_in)" if name.startswith("int_web") else "*"
+        return self.db.execute(f"select {columns} from {name} order by all").fetchall()
+
+    def add(self, events, run):
+        """New rows of staging, in place of those with the same id."""
+        self.db.executemany("delete from int_web_events__unioned where event_id = ?", [[event[0]] for event in events])
+        places = ", ".join("?" * 18)
+        self.db.executemany(f"insert into int_web_events__unioned values ({places})", [[*e, run] for e in events])
+
+
+def some_events(chance):
+    """Events in any order: close ones, ones exactly 30 minutes apart, ones at the same time, and some that are told
+    again with another time or of another visitor."""
+    events = []
+    for visitor in [*(f"events:{number}" for number in range(8)), None]:
+        at = datetime(2026, 3, 28, 20)
+        for _ in range(chance.randint(1, 30)):
+            at += chance.choice(
+                [timedelta(0), timedelta(minutes=1), TIMEOUT, TIMEOUT + timedelta(seconds=1), 4 * TIMEOUT]
+            )
+            events.append(an_event(chance, len(events), visitor, at))
+    for event in chance.sample(events, 15):
+        number = int(event[0])
+        visitor = chance.choice([event[1], "events:0"])
+        events.append(an_event(chance, number, visitor, event[16] + chance.choice([-1, 1]) * 2 * TIMEOUT))
+    chance.shuffle(events)
+    return events
+
+
+def an_event(chance, number, visitor, at):
+    kind = chance.choice(["page", "page", "track", "identify"])
+    name = chance.choice(["Product Added", "Checkout Started", "Order Completed"]) if kind == "track" else None
+    url = f"https://www.coffee.example/coffee/{chance.randrange(3)}" if kind == "page" else None
+    campaign = chance.choice([None, None, None, "spring", "summer"]) if kind == "page" else None
+    empty = [None] * 2
+    return [
+        *(f"{number:04d}", visitor, None, None, "events", kind, name, None, None, url),
+        *("https://www.google.com/" if url else None, campaign, *empty, "web", False, at),
+    ]
+
+
+def sessions(events, is_cut_at_campaign=False):
+    """The sessions of the newest tellings: {session id: [event ids]}."""
+    of_visitor, found = defaultdict(list), defaultdict(list)
+    for event in {event[0]: event for event in events}.values():
+        if event[1]:
+            of_visitor[event[1]].append(event)
+    for visitor, own in of_visitor.items():
+        before, carried, key = None, None, None
+        for event in sorted(own, key=lambda event: (event[16], event[0])):
+            campaign = event[11]
+            if before is None or event[16] - before > TIMEOUT:
+                key = None
+            elif is_cut_at_campaign and campaign and campaign != carried:
+                key = None
+            if key is None:
+                key, carried = md5(f"{visitor} {event[0]}".encode()).hexdigest(), None
+            carried, before = campaign or carried, event[16]
+            found[key].append(event[0])
+    return dict(found)
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("is_cut_at_campaign", [False, True])
+@pytest.mark.parametrize("is_cut_at_midnight", [False, True])
+def test_sessions_do_not_depend_on_order_and_split(seed, is_cut_at_campaign, is_cut_at_midnight):
+    chance = random.Random(seed)
+    events = some_events(chance)
+    options = {"is_session_cut_at_campaign": is_cut_at_campaign, "is_session_cut_at_midnight": is_cut_at_midnight}
+    project, cuts = Project(**options), sorted(chance.sample(range(1, len(events)), 4))
+    for number, (start, end) in enumerate(zip([0, *cuts], [*cuts, len(events)], strict=True)):
+        project.add(events[start:end], f"run {number}")
+        if number and chance.random() < 0.5:
+            project.build(f"run {number}, died", dies_after=chance.randrange(20))
+        project.build(f"run {number}")
+    anew = Project(**options)
+    anew.db.execute("drop table int_web_events__unioned")
+    anew.db.register("events", project.db.execute("from int_web_events__unioned").to_arrow_table())
+    anew.db.execute("create table int_web_events__unioned as from events")
+    anew.build("run 0")
+    for path in MODELS:
+        name = path.split("/")[-1]
+        assert project.rows(name) == anew.rows(name), name
+    if not is_cut_at_midnight:
+        found = project.db.execute("""
+            select session_id, list(event_id order by occurred_at, event_id) from int_web_events__sessionized
+            where session_id is not null group by 1
+        """)
+        assert dict(found.fetchall()) == sessions(events, is_cut_at_campaign)
+
+
+def test_sessions_that_ended_before_are_not_cut_anew():
+    project, chance = Project(), random.Random(1)
+    at = datetime(2026, 1, 1)
+    events = [an_event(chance, number, "events:a", at + timedelta(hours=number)) for number in range(10)]
+    project.add(events[:7] + events[8:], "run 0")
+    project.add([an_event(chance, 99, "events:b", at)], "run 0")
+    project.build("run 0")
+    project.add([events[7]], "run 1")
+    project.build("run 1")
+    written = project.db.execute("select event_id from int_web_events__sessionized where built_in = 'run 1' order by 1")
+    assert written.fetchall() == [("0007",), ("0008",), ("0009",)]
