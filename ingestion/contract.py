@@ -80,6 +80,8 @@ class Field:
     version: bool = False
     enrich: str = ""
     """Method of `ingestion.enrichments` that is run over its values."""
+    language: str = ""
+    """The field that says in which language or languages its text is (BCP 47), where the method asks for it."""
     source: str = ""
     """Name of the source's column or path of the JSON member, where it is not `name`. `a.*` is an object of what is
     in `a` and in no other field, without nulls."""
@@ -91,12 +93,20 @@ class Field:
     """What a person should know about how it lands."""
 
 
-def field(description: str, *, key: bool = False, version: bool = False, enrich: str = "", source: str = "") -> Any:
+def field(
+    description: str,
+    *,
+    key: bool = False,
+    version: bool = False,
+    enrich: str = "",
+    language: str = "",
+    source: str = "",
+) -> Any:
     """Declares a field of a `@contract` class; its name, type and nullability come from the annotation.
 
     `key` fields together identify a row; the `version` field (a time or a sequence) grows with each change.
     """
-    return Field(description, key=key, version=version, enrich=enrich, source=source)
+    return Field(description, key=key, version=version, enrich=enrich, language=language, source=source)
 
 
 @dataclasses.dataclass(frozen=True)

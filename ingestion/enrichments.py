@@ -2,6 +2,14 @@
 
 A contract's field names the method (`field(..., enrich="email_domain")`). The result is looked up by the md5 of
 the input, the method and its version: a new version of a method runs over all inputs again, beside the old one.
+
+The sentiment of a text takes the name of the field that says its language, and its input is the text as it landed:
+
+    text: str = field("What was written.", enrich="text_sentiment", language="langs")
+    content: str = field("What was written, in HTML.", enrich="html_sentiment", language="language")
+
+Only texts whose declared languages are all English are scored. A model joins int_text_sentiments__scored, on the md5 of
+the same column, the method, and macro is_english of the language: the same text may also be there in another language.
 """
 
 import dataclasses
@@ -13,18 +21,20 @@ import dlt
 import idna
 import pyarrow as pa
 
+from ingestion import sentiment
 from ingestion.contract import contract, field, quote
 from ingestion.reading import resources
 from ingestion.stream import Event, Page, Run, Stream, Window
 from ingestion.systems import System
 
 NAME = "enrichments"
+PAGE_ROWS = 10_000
 
 
 @dataclasses.dataclass(frozen=True)
 class Method:
-    """`inputs`: SQL that takes the input out of a {column}, null where there is nothing to do.
-    `compute`: input -> output, None where there is none."""
+    """`inputs`: SQL that takes the input out of a {column}, null where there is nothing to do; {language} is the column
+    that says its language. `compute`: input -> output, None where there is none."""
 
     version: str
     inputs: str
@@ -39,12 +49,18 @@ def ascii_domain(domain: str) -> str | None:
         return None
 
 
+# One language, or a JSON array of them, each with or without a region. Macro is_english says the same.
+ENGLISH = """case when regexp_full_match(lower({language}), '[^a-z]*en(-[a-z0-9]+)*([^a-z-]+en(-[a-z0-9]+)*)*[^a-z]*')
+    then {column} end"""
+
 METHODS = {
     "email_domain": Method(
         version="1",
         inputs="""case when {column} similar to '.*@.*[^ -~].*' then lower(trim(split_part({column}, '@', 2))) end""",
         compute=ascii_domain,
     ),
+    "text_sentiment": Method(version=sentiment.VERSION, inputs=ENGLISH, compute=sentiment.text_score),
+    "html_sentiment": Method(version=sentiment.VERSION, inputs=ENGLISH, compute=sentiment.html_score),
 }
 
 
@@ -66,7 +82,8 @@ def new_inputs_query(systems: list[System]) -> str | None:
     """SQL for the (method, method_version, input) of all systems' declared fields that are not enriched yet."""
     parts = [
         f"select '{f.enrich}' as method, '{METHODS[f.enrich].version}' as method_version, "
-        f"{METHODS[f.enrich].inputs.format(column=quote(f.name))} as input from raw_{system.name}.{stream.name}"
+        f"{METHODS[f.enrich].inputs.format(column=quote(f.name), language=quote(f.language))} as input "
+        f"from raw_{system.name}.{stream.name}"
         for system in systems
         if not system.has_catalog
         for stream in system.streams
@@ -92,12 +109,12 @@ class Reader:
         self.inputs = inputs
 
     def read(self, stream: Stream, window: Window) -> Iterator[Page]:
-        """Yields one page with the output of every input."""
-        rows = [{**row, "output": METHODS[row["method"]].compute(row["input"])} for row in self.inputs]
-        names = [f.name for f in stream.contract.fields]
-        yield Page(
-            pa.table({name: pa.array([row[name] for row in rows], pa.string()) for name in names}), datetime.now(UTC)
-        )
+        """Yields the inputs with their outputs."""
+        for start in range(0, len(self.inputs), PAGE_ROWS):
+            rows = self.inputs[start : start + PAGE_ROWS]
+            rows = [{**row, "output": METHODS[row["method"]].compute(row["input"])} for row in rows]
+            columns = {f.name: pa.array([row[f.name] for row in rows], pa.string()) for f in stream.contract.fields}
+            yield Page(pa.table(columns), datetime.now(UTC))
 
     def check(self, stream: Stream) -> str:
         """How much there is to do."""
