@@ -59,6 +59,9 @@ bench-rest: setup  ## Measure pages of a REST API to DuckDB against dlt and a ba
 bench-events: setup  ## Measure archives of events to DuckDB beside DuckDB's own reader (EVENTS=1000000 ROUNDS=3)
 	@python benchmarks/events.py
 
+bench-sentiment: setup  ## Measure the sentiment of texts on labelled ones (FILES="a.tsv b.tsv", lines of label, tab, text)
+	@python benchmarks/sentiment.py
+
 bench-daily: setup  ## Measure how long the daily commands take
 	@python benchmarks/daily.py
 
@@ -90,5 +93,5 @@ clean:  ## Remove the warehouse, the sandbox, and what dbt wrote
 	@test ! -x $(BIN)/python || $(BIN)/python -m sandbox reset
 	@rm -rf warehouse target logs
 
-.PHONY: help setup demo ingest build docs test lint format bench bench-rest bench-events bench-daily bench-scale chaos spark-up \
-	spark-down parity samples lock clean
+.PHONY: help setup demo ingest build docs test lint format bench bench-rest bench-events bench-sentiment bench-daily bench-scale chaos \
+	spark-up spark-down parity samples lock clean

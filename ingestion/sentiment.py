@@ -12,8 +12,8 @@ PACKAGE = "vaderSentiment"
 VERSION = f"{PACKAGE} {metadata.version(PACKAGE)}, revision 1"
 """The model's name and version, and the revision of what this module makes of a text before: raise it with that."""
 
-MAX_LENGTH = 10_000
-"""Characters that are read: the work grows with the square of the words."""
+MAX_LENGTH = 3_000
+"""Characters that are read, as many as a post on Bluesky may have bytes: VADER's work grows with the words squared."""
 
 _BREAK = re.compile(r"<(?:br|/?(?:p|li|div|blockquote|pre|h[1-6]))\b[^<>]*>", re.I)
 _TAG = re.compile(r"<[^<>]*>")

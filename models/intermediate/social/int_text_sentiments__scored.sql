@@ -1,6 +1,3 @@
-{# Between them is neutral: VADER's own thresholds, see docs/sentiment.md. #}
-{% set positive_from, negative_to = 0.05, -0.05 %}
-
 with
     enrichments as (select * from {{ ref("stg_enrichments__enrichments") }}),
     sentiments_cte as (
@@ -26,9 +23,9 @@ with
             method,
             sentiment_score,
             case
-                when sentiment_score >= {{ positive_from }}
+                when sentiment_score >= {{ var("sentiment_threshold") }}
                 then 'positive'
-                when sentiment_score <= {{ negative_to }}
+                when sentiment_score <= -{{ var("sentiment_threshold") }}
                 then 'negative'
                 else 'neutral'
             end as sentiment,
