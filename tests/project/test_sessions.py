@@ -56,19 +56,22 @@ class Project:
         }
         self.environment = jinja2.Environment(extensions=["jinja2.ext.do"])
         self.environment.globals.update(names)
+        self.macros = self.environment.from_string(MACROS)
 
     def dispatch(self, name, package):
-        return getattr(self.environment.from_string(MACROS).make_module(), f"duckdb__{name}")
+        return getattr(self.macros.module, f"duckdb__{name}")
 
     def build(self, run, dies_after=99):
         """All models, or the first few statements of them; `run` is the name of dbt's run."""
-        self.environment.globals["invocation_id"] = run
         for path in MODELS:
             name = path.split("/")[-1]
 
-            def render(text, name=name):
-                names = {"this": Relation(name), "is_incremental": lambda: name in self.built}
-                return self.environment.from_string(MACROS + text, globals=names).render().strip()
+            names = {"this": Relation(name), "is_incremental": lambda name=name: name in self.built}
+            names |= {"invocation_id": run, "model": {}}
+            names |= vars(self.macros.make_module(names))
+
+            def render(text, names=names):
+                return self.environment.from_string(text).render(names).strip()
 
             self.config = {}
             body = render((ROOT / "models" / f"{path}.sql").read_text())
@@ -78,8 +81,8 @@ class Project:
             if name in self.built:
                 rows = [
                     f"create or replace temp table new_of_{name} as {body}",
-                    f"delete from {name} where {key} in (select {key} from new_of_{name})",
-                    f"insert into {name} by name from new_of_{name}",
+                    f"begin; delete from {name} where {key} in (select {key} from new_of_{name});"
+                    f"insert into {name} by name from new_of_{name}; commit",
                 ]
             for statement in filter(None, [*first, *rows, render(self.config["post_hook"])]):
                 if not dies_after:
@@ -93,7 +96,8 @@ class Project:
         return self.db.execute(f"select {columns} from {name} order by all").fetchall()
 
     def add(self, events, run):
-        """New rows of staging, in place of those with the same id."""
+        """New rows of staging, in place of those with the same id; of several the last."""
+        events = list({event[0]: event for event in events}.values())
         self.db.executemany("delete from int_web_events__unioned where event_id = ?", [[event[0]] for event in events])
         places = ", ".join("?" * 18)
         self.db.executemany(f"insert into int_web_events__unioned values ({places})", [[*e, run] for e in events])
@@ -137,21 +141,18 @@ def sessions(events, is_cut_at_campaign=False):
         if event[1]:
             of_visitor[event[1]].append(event)
     for visitor, own in of_visitor.items():
-        before, carried, key = None, None, None
+        before, carried = None, None
         for event in sorted(own, key=lambda event: (event[16], event[0])):
             campaign = event[11]
-            if before is None or event[16] - before > TIMEOUT:
-                key = None
-            elif is_cut_at_campaign and campaign and campaign != carried:
-                key = None
-            if key is None:
+            is_other = is_cut_at_campaign and campaign and campaign != carried
+            if before is None or event[16] - before > TIMEOUT or is_other:
                 key, carried = md5(f"{visitor} {event[0]}".encode()).hexdigest(), None
             carried, before = campaign or carried, event[16]
             found[key].append(event[0])
     return dict(found)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("is_cut_at_campaign", [False, True])
 @pytest.mark.parametrize("is_cut_at_midnight", [False, True])
 def test_sessions_do_not_depend_on_order_and_split(seed, is_cut_at_campaign, is_cut_at_midnight):
