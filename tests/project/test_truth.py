@@ -245,8 +245,69 @@ def test_audience_members_are_true(query):
     assert differing == []
 
 
+def test_sessions_are_true(query):
+    """With skewed clocks, calls that came late, twice or dated 1970, and bots: every visit is a session."""
+    differing = query("""
+        with theirs as (
+            select *, cast(cast(started_at as timestamptz) as timestamp) as first_at,
+                cast(cast(ended_at as timestamptz) as timestamp) as last_at
+            from true_web_sessions
+        )
+        select * from marts.fct_web_sessions as sessions
+        full join theirs
+            on sessions.visitor_id = 'events:' || theirs.anonymous_id
+            -- a clock that is off is set right to within what a call takes to arrive
+            and abs(epoch(sessions.started_at) - epoch(theirs.first_at)) < 1
+        where sessions.channel is distinct from theirs.channel
+            or abs(epoch(sessions.ended_at) - epoch(theirs.last_at)) >= 1
+            or sessions.page_view_count is distinct from cast(theirs.pages as bigint)
+            or sessions.screen_view_count is distinct from cast(theirs.screens as bigint)
+            or sessions.order_id is distinct from theirs.order_id
+            or sessions.is_bot is distinct from cast(theirs.is_bot as boolean)
+            or (sessions.platform = 'app') is distinct from cast(theirs.is_app as boolean)
+    """)
+    assert differing == []
+
+
+def test_views_traffic_and_funnels_have_all_sessions(query):
+    ((pages, screens, sessions, orders),) = query("""
+        select sum(cast(pages as bigint)), sum(cast(screens as bigint)), count(*) filter (is_bot = 'False'),
+            count(order_id)
+        from true_web_sessions
+    """)
+    assert query("select count(*) from marts.fct_page_views") == [(pages,)]
+    assert query("select count(*) from marts.fct_screen_views") == [(screens,)]
+    counts = query("select sum(session_count), sum(order_session_count) from marts.fct_traffic_daily")
+    assert counts == [(sessions, orders)]
+    steps = query("select sum(session_count) from marts.fct_funnel_daily group by step_number order by step_number")
+    assert (steps[0], steps[-1]) == ((sessions,), (orders,))
+
+
+def test_log_traffic_is_true(query):
+    differing = query("""
+        with ours as (
+            select cast(cast(requested_at as date) as text) as day, is_bot, is_page
+            from intermediate.int_log_requests__classified
+        ),
+        counted as (
+            select day, count(*) filter (not is_bot) as requests, count(*) filter (not is_bot and is_page) as pages,
+                count(*) filter (is_bot) as bots
+            from ours group by 1
+        )
+        select * from counted full join true_log_days using (day)
+        where counted.requests is distinct from cast(page as bigint) + cast(asset as bigint) + cast("order" as bigint)
+            or counted.pages is distinct from cast(page as bigint) or counted.bots is distinct from cast(bot as bigint)
+    """)
+    assert differing == []
+    assert query("select sum(request_count) from marts.fct_log_traffic_daily") == query("""
+        select sum(cast(page as bigint) + cast(asset as bigint) + cast("order" as bigint) + cast(bot as bigint))
+        from true_log_days
+    """)
+
+
 def test_every_broken_line_is_a_rejected_row(run, query):
     broken = sum(sum(file["broken"].values()) for file in truth(run, "partner_files").values())
+    broken += sum(sum(kinds.values()) for kinds in truth(run, "web_files").values())
     assert query("select count(*) from operations.fct_rejected_rows") == [(broken,)]
 
 
