@@ -67,9 +67,14 @@
     {% endif %}
 {% endmacro %}
 
-{# A table beside the model, which only these macros read. #}
+{# A table beside the model, which only these macros read: not among the marts, where people look. #}
 {% macro companion(suffix) -%}
-    {{ this.incorporate(path={"identifier": this.identifier ~ "__" ~ suffix}) }}
+    {%- set schema = "intermediate" if this.schema == "marts" else this.schema -%}
+    {{
+        this.incorporate(
+            path={"schema": schema, "identifier": this.identifier ~ "__" ~ suffix}
+        )
+    }}
 {%- endmacro %}
 
 {# The dbt run that writes a row: what is built on a model knows new rows by it. #}

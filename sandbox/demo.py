@@ -62,7 +62,8 @@ _LANDED = """
 """
 
 _MARTS = """
-    select schema_name, table_name from duckdb_tables() where schema_name in ('marts', 'operations') order by all
+    select table_schema, table_name from information_schema.tables
+    where table_schema in ('marts', 'operations') order by all
 """
 
 

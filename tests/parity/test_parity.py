@@ -91,8 +91,8 @@ class Engines:
         with session(self.cluster.state.port) as spark, duckdb.connect() as connection:
             connection.execute(f"set timezone = 'UTC'; attach '{self.warehouse}' as duckdb (read_only)")
             marts = connection.execute("""
-                select schema_name, table_name from duckdb_tables()
-                where database_name = 'duckdb' and schema_name in ('marts', 'operations') order by all
+                select table_schema, table_name from information_schema.tables
+                where table_catalog = 'duckdb' and table_schema in ('marts', 'operations') order by all
             """).fetchall()
             for schema, mart in marts:
                 folder = out / mart

@@ -28,7 +28,7 @@ TAKE_IN = "{{ take_in() }}"
 class This(str):
     """The model, as dbt's `this`."""
 
-    identifier = "model"
+    identifier, schema = "model", "staging"
 
     def incorporate(self, path):
         return path["identifier"]
@@ -178,10 +178,27 @@ def test_models_by_load_are_wired_so(manifest):
         assert f'current_event(unsighted_rows(source("{system}","{table}"),"{key}"))' in text, name
 
 
+def test_models_by_dbt_run_are_wired_so(manifest):
+    """Those behind staging: what is new is told by the run that wrote it."""
+    behind = [node for node in incremental(manifest) if node["schema"] != "staging"]
+    assert {node["name"] for node in behind} >= {"int_web_events__sessionized", "fct_page_views"}
+    for node in behind:
+        (above,) = re.findall(r"new_rows\(ref\(\"(\w+)\"\), \"built_in\"\)", node["raw_code"])
+        assert node["config"]["pre-hook"][0]["sql"] == f"{{{{ take_stock(ref('{above}'), 'built_in') }}}}", node["name"]
+        assert "{{ take_in() }}" in [hook["sql"] for hook in node["config"]["post-hook"]], node["name"]
+        assert node["config"]["incremental_strategy"] == "delete+insert", node["name"]  # on Spark: merge
+        assert node["config"]["unique_key"], node["name"]
+
+
+def incremental(manifest):
+    """The nodes of the incremental models."""
+    return [node for node in manifest["nodes"].values() if node["config"]["materialized"] == "incremental"]
+
+
 def test_incremental_models_are_wired_so(manifest):
-    incremental = [node for node in manifest["nodes"].values() if node["config"]["materialized"] == "incremental"]
-    assert {node["name"] for node in incremental} >= {"stg_shop__orders", "stg_mailchimp__email_activity"}
-    for node in [node for node in incremental if node["name"] not in BY_LOAD]:
+    staging = [node for node in incremental(manifest) if node["schema"] == "staging"]
+    assert {node["name"] for node in staging} >= {"stg_shop__orders", "stg_mailchimp__email_activity"}
+    for node in [node for node in staging if node["name"] not in BY_LOAD]:
         ((system, table),) = {tuple(source) for source in node["sources"]}
         hook = node["config"]["pre-hook"][0]["sql"]
         (key,) = re.fullmatch(

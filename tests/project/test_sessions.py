@@ -33,7 +33,7 @@ EVENTS = """
 class Relation(str):
     """A table, as dbt's `this`."""
 
-    identifier = property(str)
+    identifier, schema = property(str), "intermediate"
 
     def incorporate(self, path):
         return Relation(path["identifier"])
@@ -76,6 +76,7 @@ class Project:
             self.config = {}
             body = render((ROOT / "models" / f"{path}.sql").read_text())
             key, hooks = self.config["unique_key"], self.config["pre_hook"]
+            key = key if isinstance(key, str) else f"({', '.join(key)})"
             first = [render(hook) for hook in ([hooks] if isinstance(hooks, str) else hooks)]
             rows = [f"create table {name} as {body}"]
             if name in self.built:

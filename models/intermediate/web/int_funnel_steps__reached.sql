@@ -1,7 +1,7 @@
 {{
     config(
         materialized="incremental",
-        unique_key="reached_id",
+        unique_key=["session_id", "funnel", "step_number"],
         pre_hook=[
             "{{ take_stock(ref('int_web_events__sessionized'), 'built_in') }}",
             "{{ forget_vanished(ref('int_web_events__sessionized'), 'session_id', 'is_session_start') }}",
@@ -17,12 +17,7 @@ with
     ),
     funnel_steps as (select * from {{ ref("funnel_steps") }}),
     happened_cte as (
-        select
-            session_id,
-            event_type,
-            event_name,
-            coalesce({{ url_path("page_url") }}, page_name, '') as path,
-            occurred_at
+        select session_id, event_type, event_name, page_url, page_name, occurred_at
         from events
         where session_id is not null
         union all
@@ -30,7 +25,8 @@ with
             session_id,
             'session_start' as event_type,
             event_name,
-            '' as path,
+            page_url,
+            page_name,
             occurred_at
         from events
         where session_id is not null and is_session_start
@@ -46,11 +42,19 @@ with
         where
             coalesce(funnel_steps.event_name, happened_cte.event_name, '')
             = coalesce(happened_cte.event_name, '')
-            and {{
-                matches_pattern(
-                    "happened_cte.path", "coalesce(funnel_steps.path_pattern, '')"
-                )
-            }}
+            and case
+                when funnel_steps.path_pattern is null
+                then true
+                else
+                    {{
+                        matches_pattern(
+                            "coalesce("
+                            ~ url_path("happened_cte.page_url")
+                            ~ ", happened_cte.page_name, '')",
+                            "funnel_steps.path_pattern",
+                        )
+                    }}
+            end
     ),
     -- One step after the other: the first time at or after the step before.
     step_1_cte as (
@@ -86,19 +90,7 @@ with
             {% endif %}
         {% endfor %}
     ),
-    final_cte as (
-        select
-            session_id
-            || ' '
-            || funnel
-            || ' '
-            || cast(step_number as string) as reached_id,
-            session_id,
-            funnel,
-            step_number,
-            reached_at
-        from reached_cte
-    )
+    final_cte as (select session_id, funnel, step_number, reached_at from reached_cte)
 
 select *
 from final_cte
