@@ -80,7 +80,9 @@ with
                 case
                     when
                         coalesce(
-                            channel_rules.source_category, named_cte.source_category, ''
+                            nullif(channel_rules.source_category, ''),
+                            named_cte.source_category,
+                            ''
                         )
                         = coalesce(named_cte.source_category, '')
                         and {{
