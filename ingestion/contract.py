@@ -597,9 +597,11 @@ def cursor_number(value: str, sql_type: str) -> str:
 
 def other_members(line: str, known: Iterable[str]) -> str:
     """SQL for the members of a JSON object (or null) that have none of these names: an object as text, or null."""
+    known = list(known)
     patch = literal(json.dumps(dict.fromkeys(known)))  # a merge takes away what is null in it
     rest = f"nullif(cast(json_merge_patch({line}, {patch}) as varchar), '{{}}')"
-    return f"case when {line} is not null then {rest} end"
+    names = ", ".join(map(literal, known))
+    return f"case when not list_has_all([{names}], json_keys({line})) then {rest} end"  # the keys alone are cheap
 
 
 def copy_to_parquet(connection: duckdb.DuckDBPyConnection, sql: str, path: Path) -> int:

@@ -42,9 +42,11 @@ class Events:
     user_id: str | None = field("The user, once known.", source="userId")
     previous_id: str | None = field("The id that an alias call replaces.", source="previousId")
     group_id: str | None = field("The group, of a group call.", source="groupId")
+    channel: str | None = field("Where it was made, in the library's words: browser, mobile, server.")
     properties: str | None = field("What the call says of the event: a JSON object.")
     traits: str | None = field("What it says of the user or group: a JSON object.")
     context: str | None = field("Where it was made (page, campaign, device, app, user agent, ...): a JSON object.")
+    integrations: str | None = field("Where else the call was to go: a JSON object.")
     original_timestamp: datetime | None = field(
         "When it happened, by the device's clock (UTC).", source="originalTimestamp"
     )

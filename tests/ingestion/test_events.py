@@ -52,7 +52,7 @@ def status(warehouse):
 @BOTH
 def test_lines(warehouse, folder, load):
     (folder / "2026-03-01" / "10.json.gz").write_bytes(gzip.compress(lines(call("m1"), call("m2", userId="7"))))
-    (folder / "plain.jsonl").write_bytes(lines(call("m3", type="track", event="Bought", channel="web")).rstrip())
+    (folder / "plain.jsonl").write_bytes(lines(call("m3", type="track", event="Bought", rudderId="r")).rstrip())
     assert load() == (3, 3, 0, 0, 0)
     assert load() == (0, 0, 0, 0, 0), "no file is new"
     assert load(full=True) == (3, 0, 3, 0, 0)
@@ -65,7 +65,7 @@ def test_lines(warehouse, folder, load):
     assert json.loads(row[6]) == call("")["properties"]
     assert json.loads(row[7]) == call("")["context"]
     assert row[8] == datetime(2026, 3, 1, 10, 0, 0, 123000, tzinfo=UTC)
-    assert (json.loads(row[9]), row[10]) == ({"channel": "web"}, "plain.jsonl:1")
+    assert (json.loads(row[9]), row[10]) == ({"rudderId": "r"}, "plain.jsonl:1")
 
 
 def test_events_that_come_again(warehouse, folder, load):
