@@ -44,7 +44,7 @@ class Answer:
 
 
 class Refused(SourceError):
-    """The server answered `status`, of the 400s, and would do so again."""
+    """The server answered `status`, as a rule of the 400s, and would do so again."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
@@ -102,7 +102,7 @@ class Client:
     back-off and jitter, or after the time in Retry-After; any other refusal is a `Refused` at once. `is_busy` tells
     the answers with which a vendor asks for fewer requests in a way of its own. `headers` and `auth` go with every
     request, `connections` may be open at once. `limit_header` names the header that says what `limit` really is.
-    `refusals`: statuses from 500 on with which a vendor refuses for good.
+    `is_refusal` tells the answers with which a vendor refuses for good, although their status is 429 or of the 500s.
     """
 
     def __init__(
@@ -115,12 +115,12 @@ class Client:
         limit_header: str = "",
         connections: int = 10,
         is_busy: Callable[["requests.Response"], bool] = lambda response: False,
-        refusals: tuple[int, ...] = (),
+        is_refusal: Callable[["requests.Response"], bool] = lambda response: False,
     ) -> None:
         import requests
         import urllib3
 
-        self.base_url, self.is_busy, self.refusals = base_url.rstrip("/"), is_busy, refusals
+        self.base_url, self.is_busy, self.is_refusal = base_url.rstrip("/"), is_busy, is_refusal
         self.limit, self.limit_header = limit, limit_header
         self.session, self.exceptions = requests.Session(), requests.exceptions
         self._no_connection = urllib3.exceptions.MaxRetryError
@@ -191,8 +191,8 @@ class Client:
                 raise _Transient(f"no complete answer ({type(error).__name__})") from error
         if limit and response.headers.get(self.limit_header, "").isdigit():
             limit.requests = max(1, int(response.headers[self.limit_header]))
-        is_down = response.status_code >= 500 and response.status_code not in self.refusals
-        if response.status_code == 429 or is_down or self.is_busy(response):
+        is_transient = response.status_code == 429 or response.status_code >= 500 or self.is_busy(response)
+        if is_transient and not self.is_refusal(response):
             raise _Transient(
                 f"the server answered {response.status_code} {response.reason}",
                 _retry_after(response),

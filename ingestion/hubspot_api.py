@@ -65,7 +65,7 @@ class Reader:
             headers={"Authorization": f"Bearer {token}"},
             limit=Limit(100, 10),
             limit_header="X-HubSpot-RateLimit-Max",
-            refusals=(530,),
+            is_refusal=lambda response: response.status_code == 530,
         )
         if page_size < 1 or searches_per_second < 1:
             raise SourceError("SOURCES__HUBSPOT__PAGE_SIZE and SEARCHES_PER_SECOND: write 1 or more")

@@ -1,8 +1,9 @@
 """The stand-in company's systems on this machine: `with sandbox.running() as options:` and they answer.
 
 Under the root folder: postgres/ (the shop), partner_files/ (the resellers' CSV), events/ and logs/ (of the site and
-the app), hubspot.json and mailchimp.json (what their servers show), truth/ (for tests, never loaded) and sandbox.json
-(seed, scale, clock, password and keys; written last, so that a half-made sandbox is made again).
+the app), hubspot.json, mailchimp.json and google_analytics.json (what their servers show), truth/ (for tests, never
+loaded) and sandbox.json (seed, scale, clock, password and keys; written last, so that a half-made sandbox is made
+again).
 """
 
 import fcntl
@@ -19,12 +20,22 @@ from pathlib import Path
 from threading import current_thread, main_thread
 from uuid import uuid4
 
-from sandbox import exchange_rates, hubspot, mailchimp, partner_files, truth
+from sandbox import counted_visits, exchange_rates, google_analytics, hubspot, mailchimp, partner_files, truth
 from sandbox.company import CLOCK, Company
 from sandbox.server import Server, latest
 from sandbox.shop import READER, Database, tables
+from sandbox.simulation import FIRST_DAY
 
-SYSTEMS = ("shop", "exchange_rates", "partner_files", "hubspot", "mailchimp", "events", "access_logs")
+SYSTEMS = (
+    "shop",
+    "exchange_rates",
+    "partner_files",
+    "hubspot",
+    "mailchimp",
+    "events",
+    "access_logs",
+    "google_analytics",
+)
 FOLDERS = {"partner_files": "partner_files", "events": "events", "access_logs": "logs"}  # of systems that are files
 ROOT = Path(os.environ.get("SANDBOX_ROOT", ".sandbox"))
 SCALE = float(os.environ.get("SANDBOX_SCALE", "1"))
@@ -88,6 +99,16 @@ def running(
             options.servers["mailchimp"] = server
             options["SOURCES__MAILCHIMP__API_KEY"] = state["mailchimp_key"]
             options["SOURCES__MAILCHIMP__BASE_URL"] = f"{server.url}/3.0"
+        if "google_analytics" in wanted:
+            properties = latest(root / "google_analytics.json", counted_visits.properties)
+            server = google_analytics.serve(properties, lambda: clock(root), state["google_key"])
+            stack.callback(server.stop)
+            options.servers["google_analytics"] = server
+            key = google_analytics.credentials(server, state["google_key"])
+            options["SOURCES__GOOGLE_ANALYTICS__PROPERTY_IDS"] = json.dumps([counted_visits.PROPERTY])
+            options["SOURCES__GOOGLE_ANALYTICS__CREDENTIALS"] = key
+            options["SOURCES__GOOGLE_ANALYTICS__START"] = str(FIRST_DAY)
+            options["SOURCES__GOOGLE_ANALYTICS__BASE_URL"] = server.url
         for system, server in options.servers.items():
             server.misbehave.configure(system, os.environ.get("SANDBOX_MISBEHAVE", ""))
         yield options
@@ -129,7 +150,7 @@ def reset(root: Path = ROOT) -> None:
 
 
 def _wipe(root: Path) -> None:
-    for name in ("sandbox.json", "hubspot.json", "mailchimp.json"):
+    for name in ("sandbox.json", "hubspot.json", "mailchimp.json", "google_analytics.json"):
         (root / name).unlink(missing_ok=True)
     Database(root / "postgres").stop()  # a killed process may have left it running
     for folder in ("postgres", *FOLDERS.values(), "truth"):
@@ -155,6 +176,7 @@ def _prepare(root: Path, scale: float, seed: int, stack: ExitStack) -> dict:
         "password": secrets.token_urlsafe(12),
         "hubspot_token": f"pat-eu1-{uuid4()}",
         "mailchimp_key": f"{secrets.token_hex(16)}-us1",
+        "google_key": google_analytics.new_key(),
     }
     database = Database(root / "postgres")
     stack.callback(database.stop)
@@ -184,6 +206,7 @@ def _write(root: Path, company: Company, state: dict, database: Database) -> Non
     truth.write(company, root / "truth")
     _replace(root / "hubspot.json", company.crm.tables())
     _replace(root / "mailchimp.json", company.newsletters.tables())
+    _replace(root / "google_analytics.json", company.counted_visits.tables())
     state["clock"] = str(company.today)
     _replace(root / "sandbox.json", state)
 

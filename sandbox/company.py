@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
+from sandbox.counted_visits import CountedVisits
 from sandbox.crm import Crm
 from sandbox.newsletters import Newsletters
 from sandbox.orders import Orders
@@ -49,6 +50,7 @@ class Company(Orders):
         for number in range(max(10, round(FOUNDING_CUSTOMERS * scale))):  # they moved over from an older shop
             self._welcome(3600 + number)
         self.crm, self.newsletters, self.visits = Crm(self), Newsletters(self), Visits(self)
+        self.counted_visits = CountedVisits(self)
 
     def run(self, until: date) -> "Company":
         """Simulates every day before `until`; returns itself."""
@@ -57,6 +59,7 @@ class Company(Orders):
             self.crm.day()
             self.newsletters.day()
             self.visits.day()
+            self.counted_visits.day()
             self.today += timedelta(days=1)
         return self
 

@@ -219,7 +219,7 @@ def test_a_vendors_own_refusal(short_waits):
     """HubSpot's 530 for a malformed token would otherwise be tried again, as any 5xx."""
     other = Server({"GET /token": lambda call: Response(530, b"malformed")}, Response(404, b""))
     with pytest.raises(Refused, match="530") as refusal:
-        Client(other.url, refusals=(530,)).get("token")
+        Client(other.url, is_refusal=lambda response: response.status_code == 530).get("token")
     assert refusal.value.status == 530
     with pytest.raises(SourceError, match="in 6 attempts"):
         Client(other.url).get("token")
