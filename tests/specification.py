@@ -38,7 +38,7 @@ class Specification:
     """What a vendor says of its API. A field or parameter that it does not mention is a problem, too."""
 
     def __init__(self, document: dict) -> None:
-        self.base = urlsplit(document["servers"][0]["url"]).path
+        self.base = urlsplit(document["servers"][0]["url"]).path.rstrip("/")
         self.document = document
         self.paths = {
             re.compile(re.sub(r"\{[^}]+\}", "[^/]+", path)): methods for path, methods in document["paths"].items()
