@@ -248,6 +248,7 @@ class Reader:
         self.client = Client(base_url, is_refusal=_is_exhausted)
         self.lock = threading.RLock()
         self.properties: dict[str, Property | SourceError] = {}
+        self.first_days: dict[str, date] = {}
 
     def read(self, stream: Stream, window: Window) -> Iterator[Page]:
         """Yields pages that each hold whole scopes: all rows of every day in them. A property that can't be read stops
@@ -305,17 +306,35 @@ class Reader:
     def _days(self, stream: Stream, window: Window, found: Property) -> Iterator[Page]:
         """What is new, and what was preliminary; notes how far it has come, for the next run to go on from there."""
         read_until: dict[str, str] = window.state.setdefault("read_until", {})
-        first, last = self.start, found.today - DAY
-        if window.is_partial:
-            first = window.since.date() if window.since else first
-            last = min(last, (window.until - timedelta(microseconds=1)).date()) if window.until else last
-        elif found.property_id in read_until:
-            first = max(first, date.fromisoformat(read_until[found.property_id]) - RE_READ)
+        last = found.today - DAY
+        if window.is_partial and window.until:
+            last = min(last, (window.until - timedelta(microseconds=1)).date())
+        if window.is_partial and window.since:
+            first = window.since.date()
+        elif not window.is_partial and found.property_id in read_until:
+            first = max(self.start, date.fromisoformat(read_until[found.property_id]) - RE_READ)
+        else:
+            first = self._first_day(found, last)
         while first <= last:
             until = min(first + self.PERIOD - DAY, last)
             yield from self._whole_days(stream, window, found, first, until)
             first = until + DAY
             read_until[found.property_id] = str(first)
+
+    def _first_day(self, found: Property, last: date) -> date:
+        """The first day that has a session, `last` if none up to it has; asked once for all streams."""
+        with self.lock:
+            if self.start < last and found.property_id not in self.first_days:
+                body = {
+                    "dateRanges": [{"startDate": str(self.start), "endDate": str(last)}],
+                    "dimensions": [{"name": "date"}],
+                    "metrics": [{"name": "sessions"}],
+                    "orderBys": [{"dimension": {"dimensionName": "date"}}],
+                    "limit": "1",
+                }
+                days = [row["date"] for row in _rows(self._ask(found.property_id, body))]
+                self.first_days[found.property_id] = date.fromisoformat(days[0]) if days else last
+            return self.first_days.get(found.property_id, self.start)
 
     def _whole_days(self, stream: Stream, window: Window, found: Property, first: date, last: date) -> Iterator[Page]:
         """The rows of these days, also of those that have none."""
@@ -514,11 +533,11 @@ def _credentials(text: str) -> "Credentials":
 def google_analytics(
     property_ids: list[str] = dlt.config.value,
     credentials: str = dlt.secrets.value,
-    start: str = "2023-07-01",
+    start: str = "2015-08-14",
     base_url: str = "https://analyticsdata.googleapis.com",
     run: Run | None = None,
 ):
-    """The daily reports of properties, from the day `start` on.
+    """The daily reports of properties, from the day `start` on, or from the first one that has a session.
 
     `credentials`: a service account's JSON key, or the path of its file.
     """

@@ -24,7 +24,6 @@ from sandbox import counted_visits, exchange_rates, google_analytics, hubspot, m
 from sandbox.company import CLOCK, Company
 from sandbox.server import Server, latest
 from sandbox.shop import READER, Database, tables
-from sandbox.simulation import FIRST_DAY
 
 SYSTEMS = (
     "shop",
@@ -105,9 +104,8 @@ def running(
             stack.callback(server.stop)
             options.servers["google_analytics"] = server
             key = google_analytics.credentials(server, state["google_key"])
-            options["SOURCES__GOOGLE_ANALYTICS__PROPERTY_IDS"] = json.dumps([counted_visits.PROPERTY])
+            options["SOURCES__GOOGLE_ANALYTICS__PROPERTY_IDS"] = json.dumps([counted_visits.property_id(seed)])
             options["SOURCES__GOOGLE_ANALYTICS__CREDENTIALS"] = key
-            options["SOURCES__GOOGLE_ANALYTICS__START"] = str(FIRST_DAY)
             options["SOURCES__GOOGLE_ANALYTICS__BASE_URL"] = server.url
         for system, server in options.servers.items():
             server.misbehave.configure(system, os.environ.get("SANDBOX_MISBEHAVE", ""))

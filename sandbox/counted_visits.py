@@ -16,7 +16,7 @@ from sandbox.simulation import Row, Simulation
 from sandbox.visits import BROWSERS, SITE, Channel, Visit
 from sandbox.vocabulary import COFFEES, COUNTRIES, PRICE_BOOK
 
-PROPERTY, TIME_ZONE, CURRENCY = "312345678", "Europe/Berlin", "EUR"
+TIME_ZONE, CURRENCY = "Europe/Berlin", "EUR"
 LATE = [0, 0, 0, 0, 1, 2]  # by how many days GA4 knows late of a visit
 NOT_SET = "(not set)"
 EVENTS = {"page": "page_view", "screen": "screen_view", "Product Added": "add_to_cart",
@@ -48,7 +48,7 @@ class CountedVisits:
 
     def tables(self) -> dict[str, Any]:
         """The sessions, as `properties` takes them."""
-        return {"sessions": self._sessions}
+        return {"property_id": property_id(self.company.seed), "sessions": self._sessions}
 
     def _session(self, visit: Visit) -> Row:
         visitor, steps = visit.visitor, visit.steps
@@ -92,13 +92,18 @@ def _source(channel: Channel) -> tuple[str, str, str]:
     return host, "referral", "(referral)"
 
 
+def property_id(seed: int) -> str:
+    """The number of the company's property."""
+    return str(312_340_000 + seed)
+
+
 def properties(tables: dict[str, Any]) -> dict[str, Row]:
     """The company's property for the server: its hits by day, each with its dimensions and what it adds to metrics."""
     days = defaultdict(list)
     for session in tables["sessions"]:
         for hit in _hits(session):
             days[hit.pop("date")].append(hit)
-    return {PROPERTY: {"time_zone": TIME_ZONE, "currency": CURRENCY, "days": days}}
+    return {tables["property_id"]: {"time_zone": TIME_ZONE, "currency": CURRENCY, "days": days}}
 
 
 def _hits(session: Row) -> list[Row]:

@@ -142,7 +142,7 @@ def test_all_streams_and_a_second_run_with_nothing_new(account, warehouse, monke
     """Each field is found where the contract says; what is asked and answered is as Google's specification says."""
     account.clock = CLOCK
     account.properties = counted_visits.properties(company().counted_visits.tables())
-    monkeypatch.setenv("SOURCES__GOOGLE_ANALYTICS__PROPERTY_IDS", json.dumps([int(counted_visits.PROPERTY)]))
+    monkeypatch.setenv("SOURCES__GOOGLE_ANALYTICS__PROPERTY_IDS", json.dumps([int(counted_visits.property_id(1))]))
     monkeypatch.setenv("SOURCES__GOOGLE_ANALYTICS__START", str(CLOCK - 60 * DAY))
     ledger = warehouse.run("google_analytics")
     assert {name: row["status"] for name, row in ledger.items()} == {stream.name: "complete" for stream in STREAMS}
@@ -153,7 +153,7 @@ def test_all_streams_and_a_second_run_with_nothing_new(account, warehouse, monke
         missing = {f.name for f, number in zip(stream.contract.fields, found[1:], strict=True) if not number}
         assert missing == (set() if stream.name == "properties" else set(SAID)), stream.name
         assert ledger[stream.name]["unknown_fields"] is None
-    assert len(account.bodies) == 1 + 2 * len(REPORTS), "two months, and what time it is"
+    assert len(account.bodies) == 2 + 2 * len(REPORTS), "two months; what time it is, and since when there are visits"
     again = warehouse.run("google_analytics")
     assert {name for name, row in again.items() if row["rows_loaded"]} == {"properties"}, "whose quotas are less"
     assert all(row["rows_read"] > 0 for row in again.values())
@@ -182,7 +182,7 @@ def test_types(account, warehouse, run):
     ]
     said = "property_id, time_zone, currency, is_thresholded, is_rolled_up, is_preliminary, _scope, _position"
     assert warehouse.query(f"select {said} from raw_google_analytics.traffic") == [
-        (SITE, "Europe/Berlin", "EUR", False, False, False, f"{SITE}/2026-03-15", f"{SITE} 2026-03-10..2026-03-19 1")
+        (SITE, "Europe/Berlin", "EUR", False, False, False, f"{SITE}/2026-03-15", f"{SITE} 2026-03-15..2026-03-19 1")
     ]
 
 
@@ -195,7 +195,7 @@ def test_a_row_that_does_not_fit_is_set_aside(account, warehouse, run):
         return answer
 
     account.visit(TODAY - 6 * DAY)
-    account.misbehave.next("slow", path="runReport", seconds=0)  # the one that asks what time it is
+    account.misbehave.next("slow", times=2, path="runReport", seconds=0)  # what time it is, and since when
     account.misbehave.next("drift", path="runReport", change=spoil)
     row = run()
     assert (row["status"], row["rows_rejected"]) == ("complete", 2)
@@ -288,12 +288,27 @@ def test_a_property_that_is_added_is_read_from_the_start(account, run, monkeypat
     account.visits(START, TODAY)
     run()
     account.open(SHOP)
+    account.visit(START + DAY, property_id=SHOP)
     account.ranges()
     monkeypatch.setenv("SOURCES__GOOGLE_ANALYTICS__PROPERTY_IDS", json.dumps([SITE, SHOP]))
     run()
-    assert account.ranges() == [(str(TODAY - 3 * DAY), str(TODAY - DAY)), (str(START), str(TODAY - DAY))]
+    assert account.ranges() == [(str(TODAY - 3 * DAY), str(TODAY - DAY)), (str(START + DAY), str(TODAY - DAY))]
     run(full=True)
-    assert account.ranges() == [(str(START), str(TODAY - DAY))] * 2
+    assert account.ranges() == [(str(START), str(TODAY - DAY)), (str(START + DAY), str(TODAY - DAY))]
+
+
+def test_a_property_is_read_from_its_first_session(account, run, monkeypatch):
+    """Which is asked once for all reports; of one without any only yesterday is read."""
+    account.visit(TODAY - 40 * DAY)
+    monkeypatch.setenv("SOURCES__GOOGLE_ANALYTICS__START", "2015-08-14")
+    run()
+    assert account.ranges()[0][0] == str(TODAY - 40 * DAY)
+    account.days().clear()
+    run(full=True)
+    assert account.ranges() == [(str(TODAY - DAY),) * 2]
+    monkeypatch.setenv("SOURCES__GOOGLE_ANALYTICS__START", str(TODAY + DAY))
+    assert counts(run(full=True)) == (0, 0, 0, 0, 0)
+    assert account.ranges() == []
 
 
 def test_since_and_until(account, run):
@@ -329,7 +344,7 @@ def test_rows_that_come_between_two_pages(account, run, current, monkeypatch):
     monkeypatch.setattr(Reader, "PAGE", 3)
     for number in range(8):
         account.visit(TODAY - 5 * DAY, f"source {number}")
-    account.meanwhile(lambda: account.visit(TODAY - 5 * DAY, "a"), after=2)
+    account.meanwhile(lambda: account.visit(TODAY - 5 * DAY, "a"), after=3)
     run()
     assert offsets(account) == ["0", "3", "6", "0", "3", "6"]
     assert len(current("source")) == 9
@@ -340,7 +355,7 @@ def test_rows_that_come_between_two_pages(account, run, current, monkeypatch):
         del hits[7]
 
     account.bodies.clear()
-    account.meanwhile(swap, after=account.answers + 2)
+    account.meanwhile(swap, after=account.answers + 3)
     run(full=True)
     assert offsets(account) == ["0", "3", "6", "0", "3", "6"]
     assert current("source") == [("a",), ("b",), *((f"source {number}",) for number in range(7))]
@@ -403,7 +418,7 @@ def test_what_is_rolled_up_hidden_or_cut_off_is_told(account, run, current):
         answer["rows"][0]["metricValues"][-1]["value"] = "0"
         return answer
 
-    account.misbehave.next("slow", path="runReport", seconds=0)
+    account.misbehave.next("slow", times=2, path="runReport", seconds=0)  # what time it is, and since when
     account.misbehave.next("drift", path="runReport", change=say)
     row = run()
     assert current("is_rolled_up, total_revenue") == [(True, None)]
@@ -440,12 +455,12 @@ def test_an_exhausted_quota_ends_the_run_and_the_next_one_goes_on(account, run, 
     start = TODAY - 70 * DAY
     monkeypatch.setenv("SOURCES__GOOGLE_ANALYTICS__START", str(start))
     account.visits(start, TODAY - DAY)
-    account.meanwhile(lambda: account.server.quotas.update({quota: 0}), after=2)
+    account.meanwhile(lambda: account.server.quotas.update({quota: 0}), after=3)
     row = run()
     assert row["status"] == "failed"
     expected = f"property {SITE}: quota exhausted, the next run goes on: Exhausted property tokens {told}."
     assert row["error"] == expected
-    assert len(account.bodies) == 3, "and is not asked again"
+    assert len(account.bodies) == 4, "and is not asked again"
     assert len(current("report_date")) == 31
     account.server.quotas[quota] = 1000
     account.ranges()
@@ -471,6 +486,7 @@ def test_a_property_that_may_not_be_read_stops_no_other(account, run, current, m
         "property, or leave it out of SOURCES__GOOGLE_ANALYTICS__PROPERTY_IDS."
     )
     account.open(SHOP)
+    account.visit(START, property_id=SHOP)
     account.ranges()
     assert run()["status"] == "complete"
     assert account.ranges() == [(str(START), str(TODAY - DAY)), (str(TODAY - 3 * DAY), str(TODAY - DAY))]
@@ -501,7 +517,7 @@ def test_a_token_that_ran_out_is_replaced(account, run):
     paths = Counter(request.path for request in account.misbehave.requests)
     assert paths["/token"] == 2
     statuses = [request.status for request in account.misbehave.requests if request.path != "/token"]
-    assert statuses == [200, 401, 200]
+    assert statuses == [200, 401, 200, 200]
 
 
 def test_a_new_token_that_is_refused_too(account, run):
