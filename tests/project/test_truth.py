@@ -283,6 +283,28 @@ def test_views_traffic_and_funnels_have_all_sessions(query):
     assert (steps[0], steps[-1]) == ((sessions,), (orders,))
 
 
+def test_sessions_of_google_analytics_are_true(query):
+    """GA4 counts those who agreed to it, by the days of its own clock; of what is preliminary it may know less."""
+    sessions = query("""
+        with theirs as (
+            select cast(cast(started_at as timestamptz) at time zone 'Europe/Berlin' as date) as traffic_date, channel,
+                count(*) as sessions
+            from true_web_sessions where may_be_counted = 'True' group by all
+        ),
+        ours as (
+            select traffic_date, channel, sum(session_count) as sessions
+            from marts.fct_ga4_traffic_daily group by all having sum(session_count) > 0
+        ),
+        settled as (select max(traffic_date) as until from marts.fct_ga4_traffic_daily where not is_preliminary)
+        select ours.sessions, theirs.sessions, traffic_date <= until as is_settled
+        from ours full join theirs using (traffic_date, channel) cross join settled
+    """)
+    assert [(ours, theirs) for ours, theirs, is_settled in sessions if is_settled and ours != theirs] == []
+    assert [(ours, theirs) for ours, theirs, _ in sessions if (ours or 0) > (theirs or 0)] == []
+    assert sum(is_settled for *_, is_settled in sessions) > 100
+    assert query("select count(*) > 0 from true_web_sessions where may_be_counted = 'False' and is_bot = 'False'")[0][0]
+
+
 def test_log_traffic_is_true(query):
     differing = query("""
         with ours as (
