@@ -1,25 +1,20 @@
 """Web and app analytics: Google Analytics 4's daily reports of properties, from its Data API (v1beta)."""
 
-import json
-import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import dlt
 
 from ingestion.contract import contract, field, items
-from ingestion.errors import PartFailed, SourceError, keep_secret
-from ingestion.http import Answer, Client, Refused
+from ingestion.errors import PartFailed, SourceError
+from ingestion.google_api import GoogleClient, NotSignedIn
+from ingestion.http import Answer, Refused
 from ingestion.reading import resources
 from ingestion.stream import Page, Run, Snapshot, State, Stream, Window
-
-if TYPE_CHECKING:  # takes a while to import, as all of google-auth
-    from google.oauth2.service_account import Credentials
 
 _USERS = "Does not add up: who is in two rows, or comes on two days, is counted in both."
 _SESSIONS = "Sessions that began."
@@ -188,10 +183,6 @@ OPTION = "SOURCES__GOOGLE_ANALYTICS__"
 SCOPE = "https://www.googleapis.com/auth/analytics.readonly"
 
 
-class NotSignedIn(SourceError):
-    """No request will get an answer."""
-
-
 @dataclass(frozen=True)
 class Property:
     """A property, and what any report tells of it. `now`: what time it was by Google's clock when reading began, which
@@ -244,8 +235,7 @@ class Reader:
     def __init__(self, property_ids: list[str], credentials: str, start: str, base_url: str) -> None:
         self.property_ids = [_property_id(text) for text in property_ids]
         self.start = _day(start)
-        self.credentials = _credentials(credentials)
-        self.client = Client(base_url, is_refusal=_is_exhausted)
+        self.client = GoogleClient(base_url, credentials, SCOPE, f"{OPTION}CREDENTIALS")
         self.lock = threading.RLock()
         self.properties: dict[str, Property | SourceError] = {}
         self.first_days: dict[str, date] = {}
@@ -377,50 +367,16 @@ class Reader:
         raise SourceError(f"rows came and went, or pages repeat, in each of {PASSES} readings. Try again later")
 
     def _ask(self, property_id: str, body: dict[str, Any]) -> Answer:
-        """The answer to a report; a token that is refused is replaced once."""
-        path, token = f"v1beta/properties/{property_id}:runReport", self._sign_in()
+        """The answer to a report."""
         try:
-            try:
-                return self.client.post(path, body, "metadata")
-            except Refused as error:
-                if error.status != 401:
-                    raise
-                self._sign_in(refused=token)
-                return self.client.post(path, body, "metadata")
+            return self.client.post(f"v1beta/properties/{property_id}:runReport", body, "metadata")
         except Refused as error:
-            if error.status == 401:
-                raise NotSignedIn(
-                    f"Google does not accept its own token (it answers 401). Try again later. {error}"
-                ) from error
             if error.status == 403:
                 raise SourceError(
-                    f"not entitled: make {self.credentials.service_account_email} a viewer of the property, "
-                    f"or leave it out of {OPTION}PROPERTY_IDS. {error}"
+                    f"not entitled: make {self.client.account} a viewer of the property, or leave it out of "
+                    f"{OPTION}PROPERTY_IDS. {error}"
                 ) from error
-            if error.status == 429:
-                raise SourceError(f"quota exhausted, the next run goes on: {_message(str(error))}") from error
             raise
-
-    def _sign_in(self, refused: str | None = None) -> str:
-        """The token that requests carry: a new one if it ran out, or was refused."""
-        from google.auth.exceptions import GoogleAuthError, TransportError
-        from google.auth.transport.requests import Request
-
-        with self.lock:
-            if not self.credentials.valid or self.credentials.token == refused:
-                try:
-                    self.credentials.refresh(Request())
-                except TransportError as error:
-                    raise SourceError(
-                        f"Google's sign-in can't be reached ({type(error).__name__}). Check the network"
-                    ) from error
-                except GoogleAuthError as error:
-                    raise NotSignedIn(
-                        f"Google does not accept the key ({error.args[0]}): correct {OPTION}CREDENTIALS"
-                    ) from error
-                keep_secret([self.credentials.token])
-                self.client.session.headers["Authorization"] = f"Bearer {self.credentials.token}"
-            return self.credentials.token
 
 
 def _body(stream: Stream, first: str, last: str) -> dict[str, Any]:
@@ -480,19 +436,6 @@ def _said(metadata: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _is_exhausted(response: Any) -> bool:
-    """Whether a quota of the hour or the day is used up; too many requests at once pass."""
-    return response.status_code == 429 and bool(
-        re.search(r"tokens|hour|day|thresholded|server errors", _message(response.text))
-    )
-
-
-def _message(text: str) -> str:
-    """What Google says, of an error."""
-    found = re.search(r'"message": ?"(.*?)"', text)
-    return found[1] if found else ""
-
-
 def _property_id(text: Any) -> str:
     number = str(text).strip().removeprefix("properties/")
     if not number.isdecimal():
@@ -508,25 +451,6 @@ def _day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise SourceError(f"{OPTION}START is {text!r}: write a day as 2026-01-31") from None
-
-
-def _credentials(text: str) -> "Credentials":
-    """The service account of a key, given as JSON or as the path of its file. No message shows any of it."""
-    from google.oauth2.service_account import Credentials
-
-    wrong = f"correct {OPTION}CREDENTIALS: the JSON key of a service account, or the path of the file"
-    if not text.lstrip().startswith("{"):
-        try:
-            text = Path(text.strip()).expanduser().read_text()
-        except (OSError, UnicodeDecodeError) as error:
-            raise SourceError(f"the file of the key can't be read ({type(error).__name__}): {wrong}") from None
-    try:
-        key = json.loads(text)
-        secret = key["private_key"]
-        keep_secret([secret, *secret.splitlines()[1:-1]])  # messages may show it on one line
-        return Credentials.from_service_account_info(key, scopes=[SCOPE])
-    except (ValueError, KeyError, TypeError, AttributeError):  # whose messages may quote the key
-        raise SourceError(f"the key is not complete, or not the key of a service account: {wrong}") from None
 
 
 @dlt.source

@@ -20,7 +20,16 @@ from pathlib import Path
 from threading import current_thread, main_thread
 from uuid import uuid4
 
-from sandbox import counted_visits, exchange_rates, google_analytics, hubspot, mailchimp, partner_files, truth
+from sandbox import (
+    counted_visits,
+    exchange_rates,
+    google_analytics,
+    hubspot,
+    mailchimp,
+    partner_files,
+    service_account,
+    truth,
+)
 from sandbox.company import CLOCK, Company
 from sandbox.server import Server, latest
 from sandbox.shop import READER, Database, tables
@@ -103,7 +112,7 @@ def running(
             server = google_analytics.serve(properties, lambda: clock(root), state["google_key"])
             stack.callback(server.stop)
             options.servers["google_analytics"] = server
-            key = google_analytics.credentials(server, state["google_key"])
+            key = service_account.credentials(server.url, state["google_key"])
             options["SOURCES__GOOGLE_ANALYTICS__PROPERTY_IDS"] = json.dumps([counted_visits.property_id(seed)])
             options["SOURCES__GOOGLE_ANALYTICS__CREDENTIALS"] = key
             options["SOURCES__GOOGLE_ANALYTICS__BASE_URL"] = server.url
@@ -174,7 +183,7 @@ def _prepare(root: Path, scale: float, seed: int, stack: ExitStack) -> dict:
         "password": secrets.token_urlsafe(12),
         "hubspot_token": f"pat-eu1-{uuid4()}",
         "mailchimp_key": f"{secrets.token_hex(16)}-us1",
-        "google_key": google_analytics.new_key(),
+        "google_key": service_account.new_key(),
     }
     database = Database(root / "postgres")
     stack.callback(database.stop)

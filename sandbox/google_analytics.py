@@ -1,27 +1,20 @@
-"""Google Analytics' Data API v1beta (runReport) over hits, and the endpoint where a service account signs in.
+"""Google Analytics' Data API v1beta (runReport) over hits.
 
 Rows without `orderBys` come in another order each time, as they may. What is 0, empty or false is not written.
 """
 
-import json
 import random
-import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
-from secrets import token_urlsafe
 from typing import Any
-from urllib.parse import parse_qs
-
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from google.auth import exceptions, jwt
 
 from sandbox.misbehave import Response
 from sandbox.server import Call, Server
+from sandbox.service_account import SignIn
 from sandbox.simulation import Row
 
-AUDIENCE, SCOPE = "https://oauth2.googleapis.com/token", "https://www.googleapis.com/auth/analytics.readonly"
+SCOPE = "https://www.googleapis.com/auth/analytics.readonly"
 DIMENSIONS = {
     "date", "sessionDefaultChannelGroup", "sessionSource", "sessionMedium", "sessionCampaignName", "hostName",
     "unifiedPagePathScreen", "landingPage", "platform", "deviceCategory", "operatingSystem", "browser", "countryId",
@@ -64,22 +57,16 @@ def _exhausted(quota: str) -> Problem:
 
 
 class GoogleAnalytics(Server):
-    """A test may set how long a token lasts (`lifetime`, seconds), how many users a row must have to be shown
-    (`fewest_users`), from how many hits on an answer is sampled (`most_hits`), what is left of the quotas, and what
-    happens after each answer."""
+    """A test may set how many users a row must have to be shown (`fewest_users`), from how many hits on an answer is
+    sampled (`most_hits`), what is left of the quotas, and what happens after each answer."""
 
-    lifetime, fewest_users, most_hits = 3600.0, 0, 10_000_000
+    fewest_users, most_hits = 0, 10_000_000
     on_answer: Callable[[], None] = staticmethod(lambda: None)
 
     def __init__(self, properties: Callable[[], dict[str, Row]], clock: Callable[[], date], key: Row) -> None:
         self.properties, self.clock, self.quotas = properties, clock, dict(QUOTAS)
-        self.tokens: dict[str, float] = {}  # until when they last
-        self.email = key["client_email"]
-        private = serialization.load_pem_private_key(key["private_key"].encode(), None)
-        self.public_key = private.public_key().public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-        routes = {"POST /token": self._sign_in, r"POST /v1beta/properties/(\d+):runReport": self._report}
+        self.sign_in = SignIn(key, SCOPE)
+        routes = {"POST /token": self.sign_in.token, r"POST /v1beta/properties/(\d+):runReport": self._report}
         super().__init__(routes, Problem(404, "NOT_FOUND", "Requested entity was not found.").response)
         self.misbehave.faults |= FAULTS
         self.now = lambda: datetime.fromisoformat(f"{clock()}T00:00:00+00:00").timestamp()
@@ -91,23 +78,8 @@ class GoogleAnalytics(Server):
         except Problem as problem:
             return problem.response
 
-    def _sign_in(self, call: Call) -> Response:
-        """A token for who proves with a JWT to have the key."""
-        form = {name: values[0] for name, values in parse_qs(call.body.decode()).items()}
-        try:
-            claims = jwt.decode(form.get("assertion", ""), certs=self.public_key, audience=AUDIENCE)
-        except (ValueError, exceptions.GoogleAuthError):
-            claims = {}
-        is_right = form.get("grant_type") == "urn:ietf:params:oauth:grant-type:jwt-bearer"
-        if not is_right or claims.get("iss") != self.email or SCOPE not in claims.get("scope", ""):
-            return Response.json(400, {"error": "invalid_grant", "error_description": "Invalid JWT Signature."})
-        token = f"ya29.{token_urlsafe(24)}"
-        self.tokens[token] = time.time() + self.lifetime
-        return Response.json(200, {"access_token": token, "expires_in": 3599, "token_type": "Bearer"})
-
     def _report(self, call: Call, property_id: str) -> Response:
-        token = call.headers.get("Authorization", "").removeprefix("Bearer ")
-        if self.tokens.get(token, 0) < time.time():
+        if not self.sign_in.knows(call):
             raise Problem(*WRONG_TOKEN)
         found = self.properties().get(property_id)
         if not found:
@@ -206,22 +178,7 @@ def _written(value: Any) -> Any:
     return [_written(part) for part in value] if isinstance(value, list) else value
 
 
-def new_key() -> Row:
-    """The key of a new service account, as its JSON file has it, but for `token_uri`."""
-    private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    text = private.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    email = "catchment@coffee-example.iam.gserviceaccount.com"
-    return {"type": "service_account", "private_key": text.decode(), "client_email": email}
-
-
 def serve(properties: Callable[[], dict[str, Row]], clock: Callable[[], date], key: Row) -> GoogleAnalytics:
     """Starts the API over what `properties` gives at each request: by id the time zone, the currency and the hits by
-    day. `credentials(server, key)` is what signs in there."""
+    day. `key` is that of the service account."""
     return GoogleAnalytics(properties, clock, key)
-
-
-def credentials(server: GoogleAnalytics, key: Row) -> str:
-    """The key as JSON, for this server."""
-    return json.dumps(key | {"token_uri": f"{server.url}/token"})

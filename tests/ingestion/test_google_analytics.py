@@ -14,7 +14,7 @@ from ingestion.errors import SourceError, explain
 from ingestion.google_analytics import REPORTS, STREAMS, Reader
 from ingestion.stream import Window
 from ingestion.systems import all_systems
-from sandbox import counted_visits
+from sandbox import counted_visits, service_account
 from sandbox import google_analytics as sandbox_google_analytics
 from sandbox.company import CLOCK, Company
 from tests.specification import specification
@@ -28,7 +28,7 @@ SAID = ("samples_read", "sampling_space")  # only if GA4 did not count all event
 
 @functools.cache
 def key() -> dict:
-    return sandbox_google_analytics.new_key()
+    return service_account.new_key()
 
 
 class Account:
@@ -89,7 +89,7 @@ class Account:
 def account(monkeypatch, short_waits):
     account = Account()
     monkeypatch.setenv("SOURCES__GOOGLE_ANALYTICS__PROPERTY_IDS", json.dumps([SITE]))
-    credentials = sandbox_google_analytics.credentials(account.server, key())
+    credentials = service_account.credentials(account.server.url, key())
     monkeypatch.setenv("SOURCES__GOOGLE_ANALYTICS__CREDENTIALS", credentials)
     monkeypatch.setenv("SOURCES__GOOGLE_ANALYTICS__START", str(START))
     monkeypatch.setenv("SOURCES__GOOGLE_ANALYTICS__BASE_URL", account.server.url)
@@ -121,7 +121,7 @@ def current(warehouse):
 def read(account, stream="traffic", window=None, properties=(SITE,), **options) -> list[dict]:
     """What the reader gives, without loading it."""
     options = {
-        "credentials": sandbox_google_analytics.credentials(account.server, key()),
+        "credentials": service_account.credentials(account.server.url, key()),
         "start": str(START),
         "base_url": account.server.url,
     } | options
@@ -512,7 +512,7 @@ def _refuse(call, respond):
 
 def test_a_token_that_ran_out_is_replaced(account, run):
     account.visits(START, TODAY - DAY)
-    account.meanwhile(account.server.tokens.clear, after=1)
+    account.meanwhile(account.server.sign_in.tokens.clear, after=1)
     assert run()["status"] == "complete"
     paths = Counter(request.path for request in account.misbehave.requests)
     assert paths["/token"] == 2
@@ -536,8 +536,8 @@ def test_all_streams_share_a_token(account, warehouse):
 
 def test_a_key_that_google_does_not_know(account, warehouse, monkeypatch, caplog, capfd):
     """Says so once per stream, and shows the key nowhere."""
-    other = sandbox_google_analytics.new_key()
-    credentials = sandbox_google_analytics.credentials(account.server, other)
+    other = service_account.new_key()
+    credentials = service_account.credentials(account.server.url, other)
     monkeypatch.setenv("SOURCES__GOOGLE_ANALYTICS__CREDENTIALS", credentials)
     with caplog.at_level(logging.DEBUG):
         ledger = warehouse.run("google_analytics")
@@ -555,7 +555,7 @@ def test_a_key_that_google_does_not_know(account, warehouse, monkeypatch, caplog
 
 def test_the_key_and_the_token_are_taken_out_of_messages(account):
     read(account)
-    (token,) = account.server.tokens
+    (token,) = account.server.sign_in.tokens
     text = key()["private_key"]
     for shown in (text, " ".join(text.split()), repr(text), f"Bearer {token}"):
         message = explain(RuntimeError(f"something went wrong: {shown}"))
@@ -565,7 +565,7 @@ def test_the_key_and_the_token_are_taken_out_of_messages(account):
 def test_the_key_may_be_a_file(account, warehouse, monkeypatch, tmp_path):
     account.visits(START, TODAY - DAY)
     path = tmp_path / "a key.json"
-    path.write_text(sandbox_google_analytics.credentials(account.server, key()))
+    path.write_text(service_account.credentials(account.server.url, key()))
     monkeypatch.setenv("SOURCES__GOOGLE_ANALYTICS__CREDENTIALS", str(path))
     assert warehouse.run("google_analytics", streams=("traffic",))["traffic"]["status"] == "complete"
 

@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 import pytest
 from google.auth import crypt, jwt
 
-from sandbox import counted_visits, google_analytics
+from sandbox import counted_visits, google_analytics, service_account
 from sandbox.company import CLOCK, Company
 from tests.specification import specification
 
-KEY = google_analytics.new_key()
+KEY = service_account.new_key()
 PROPERTY = counted_visits.property_id(1)
 REPORT = f"/v1beta/properties/{PROPERTY}:runReport"
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -50,7 +50,7 @@ def ask(server, path, body, **headers):
 def sign_in(server, key=KEY, **claims):
     """Status and JSON of the answer to a JWT with these claims."""
     now = int(datetime.now(UTC).timestamp())
-    claims = {"iss": KEY["client_email"], "aud": google_analytics.AUDIENCE, "scope": google_analytics.SCOPE,
+    claims = {"iss": KEY["client_email"], "aud": service_account.AUDIENCE, "scope": google_analytics.SCOPE,
               "iat": now, "exp": now + 3600} | claims  # fmt: skip
     assertion = jwt.encode(crypt.RSASigner.from_service_account_info(key), claims).decode()
     return ask(server, "/token", urlencode({"grant_type": GRANT, "assertion": assertion}))
@@ -93,7 +93,7 @@ def test_who_has_the_key_gets_a_token(server):
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"key": google_analytics.new_key()},
+        {"key": service_account.new_key()},
         {"aud": "https://example.com/token"},
         {"iss": "somebody@else.example"},
         {"scope": "https://www.googleapis.com/auth/drive"},
@@ -106,7 +106,7 @@ def test_who_has_not_gets_none(server, wrong):
         400,
         {"error": "invalid_grant", "error_description": "Invalid JWT Signature."},
     )
-    assert not server.tokens
+    assert not server.sign_in.tokens
 
 
 def test_what_is_no_jwt(server):
@@ -115,7 +115,7 @@ def test_what_is_no_jwt(server):
 
 
 def test_a_token_lasts_for_some_time_and_is_needed(server):
-    server.lifetime = -1
+    server.sign_in.lifetime = -1
     for headers in ({}, {"Authorization": f"Bearer {sign_in(server)[1]['access_token']}"}):
         status, answer = ask(server, REPORT, "{}", **headers)
         assert (status, answer["error"]["status"]) == (401, "UNAUTHENTICATED")
@@ -267,7 +267,7 @@ def test_the_sandbox_keeps_the_key_to_itself(options, root):
     server = options.servers["google_analytics"]
     assert key["token_uri"] == f"{server.url}/token"
     now = int(datetime.now(UTC).timestamp())
-    claims = {"iss": key["client_email"], "aud": google_analytics.AUDIENCE, "scope": google_analytics.SCOPE,
+    claims = {"iss": key["client_email"], "aud": service_account.AUDIENCE, "scope": google_analytics.SCOPE,
               "iat": now, "exp": now + 60}  # fmt: skip
     assertion = jwt.encode(crypt.RSASigner.from_service_account_info(key), claims).decode()
     assert ask(server, "/token", urlencode({"grant_type": GRANT, "assertion": assertion}))[0] == 200

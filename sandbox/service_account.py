@@ -1,0 +1,64 @@
+"""Where a service account of Google's signs in: who proves with a JWT to have its key gets a token that runs out."""
+
+import json
+import time
+from secrets import token_urlsafe
+from urllib.parse import parse_qs
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from google.auth import exceptions, jwt
+
+from sandbox.misbehave import Response
+from sandbox.server import Call
+from sandbox.simulation import Row
+
+AUDIENCE = "https://oauth2.googleapis.com/token"
+
+
+class SignIn:
+    """The endpoint for the account of `key`; a test may set how long a token lasts (`lifetime`, seconds)."""
+
+    lifetime = 3600.0
+
+    def __init__(self, key: Row, scope: str) -> None:
+        self.email, self.scope = key["client_email"], scope
+        self.tokens: dict[str, float] = {}  # until when they last
+        private = serialization.load_pem_private_key(key["private_key"].encode(), None)
+        self.public_key = private.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+
+    def token(self, call: Call) -> Response:
+        """Answers POST /token."""
+        form = {name: values[0] for name, values in parse_qs(call.body.decode()).items()}
+        try:
+            claims = jwt.decode(form.get("assertion", ""), certs=self.public_key, audience=AUDIENCE)
+        except (ValueError, exceptions.GoogleAuthError):
+            claims = {}
+        is_right = form.get("grant_type") == "urn:ietf:params:oauth:grant-type:jwt-bearer"
+        if not is_right or claims.get("iss") != self.email or self.scope not in claims.get("scope", ""):
+            return Response.json(400, {"error": "invalid_grant", "error_description": "Invalid JWT Signature."})
+        token = f"ya29.{token_urlsafe(24)}"
+        self.tokens[token] = time.time() + self.lifetime
+        return Response.json(200, {"access_token": token, "expires_in": 3599, "token_type": "Bearer"})
+
+    def knows(self, call: Call) -> bool:
+        """Whether a request carries a token that lasts."""
+        token = call.headers.get("Authorization", "").removeprefix("Bearer ")
+        return self.tokens.get(token, 0) > time.time()
+
+
+def new_key() -> Row:
+    """The key of a new service account, as its JSON file has it, but for `token_uri`."""
+    private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    text = private.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    email = "catchment@coffee-example.iam.gserviceaccount.com"
+    return {"type": "service_account", "private_key": text.decode(), "client_email": email}
+
+
+def credentials(url: str, key: Row) -> str:
+    """The key as JSON, for the server at `url`."""
+    return json.dumps(key | {"token_uri": f"{url}/token"})
