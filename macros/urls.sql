@@ -55,7 +55,7 @@
     case
         when not {{ text }} rlike '^([^%]|%[0-9A-Fa-f]{2})*$'
         then {{ text }}
-        when contains(url_decode({{ text }}), chr(65533))
+        when contains(url_decode({{ text }}), '\ufffd')
         then {{ text }}
         else url_decode({{ text }})
     end
