@@ -70,7 +70,7 @@ with
             platform,
             channel,
             step_name,
-            step_number,
+            cast(step_number as int) as step_number,
             session_count,
             {{ ratio("session_count", "previous_count") }} as share_of_previous_step,
             {{ ratio("session_count", "first_count") }} as share_of_first_step,
