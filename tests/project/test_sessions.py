@@ -18,6 +18,8 @@ MODELS = [
     "intermediate/web/int_web_events__sessionized",
     "intermediate/web/int_web_sessions__aggregated",
     "intermediate/web/int_funnel_steps__reached",
+    "intermediate/web/int_traffic_sources__channelled",
+    "marts/web/fct_web_sessions",
     "marts/web/fct_page_views",
 ]
 TIMEOUT = timedelta(minutes=30)
@@ -46,7 +48,8 @@ class Project:
         self.db = duckdb.connect()
         self.db.execute("set timezone = 'UTC'")
         self.db.execute(EVENTS)
-        self.db.execute(f"create table funnel_steps as from read_csv('{ROOT}/seeds/funnel_steps.csv', nullstr = '')")
+        for seed in ("funnel_steps", "channel_rules", "traffic_sources"):
+            self.db.execute(f"create table {seed} as from read_csv('{ROOT}/seeds/{seed}.csv', nullstr = '')")
         self.built, self.config = set(), {}
         names = {
             "var": (VARS | variables).get,
@@ -75,17 +78,17 @@ class Project:
 
             self.config = {}
             body = render((ROOT / "models" / f"{path}.sql").read_text())
-            key, hooks = self.config["unique_key"], self.config["pre_hook"]
-            key = key if isinstance(key, str) else f"({', '.join(key)})"
+            key, hooks = self.config.get("unique_key"), self.config.get("pre_hook", [])
+            key = key if isinstance(key, str | None) else f"({', '.join(key)})"
             first = [render(hook) for hook in ([hooks] if isinstance(hooks, str) else hooks)]
-            rows = [f"create table {name} as {body}"]
-            if name in self.built:
+            rows = [f"create or replace table {name} as {body}"]
+            if key and name in self.built:
                 rows = [
                     f"create or replace temp table new_of_{name} as {body}",
                     f"begin; delete from {name} where {key} in (select {key} from new_of_{name});"
                     f"insert into {name} by name from new_of_{name}; commit",
                 ]
-            for statement in filter(None, [*first, *rows, render(self.config["post_hook"])]):
+            for statement in filter(None, [*first, *rows, render(self.config.get("post_hook", ""))]):
                 if not dies_after:
                     return
                 dies_after -= 1

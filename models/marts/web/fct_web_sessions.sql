@@ -1,5 +1,19 @@
+{{
+    config(
+        materialized="incremental",
+        unique_key="session_id",
+        pre_hook=[
+            "{{ take_stock(ref('int_web_sessions__aggregated'), 'built_in') }}",
+            "{{ forget_vanished(ref('int_web_sessions__aggregated'), 'session_id', 'true') }}",
+        ],
+        post_hook="{{ take_in() }}",
+    )
+}}
+
 with
-    sessions as (select * from {{ ref("int_web_sessions__aggregated") }}),
+    sessions as (
+        select * from {{ new_rows(ref("int_web_sessions__aggregated"), "built_in") }}
+    ),
     traffic_sources as (select * from {{ ref("int_traffic_sources__channelled") }}),
     final_cte as (
         select
