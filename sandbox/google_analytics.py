@@ -4,7 +4,7 @@ Rows without `orderBys` come in another order each time, as they may. What is 0,
 """
 
 import random
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -94,12 +94,15 @@ class GoogleAnalytics(Server):
     def _answer(self, found: Row, asked: Row) -> Row:
         dimensions, metrics = ([column["name"] for column in asked.get(kind, [])] for kind in ("dimensions", "metrics"))
         hits = self._hits(found, asked["dateRanges"][0])
-        users, sums = defaultdict(set), defaultdict(Counter)
+        users, sums = defaultdict(set), defaultdict(lambda: dict.fromkeys(metrics, 0))
         for day, hit in hits:
-            known = hit["dimensions"] | {"date": day.replace("-", "")}
-            group = tuple(known.get(name, "(not set)") for name in dimensions)
+            known = hit["dimensions"]
+            group = tuple([day if name == "date" else known.get(name, "(not set)") for name in dimensions])
             users[group].add(hit["user"])
-            sums[group].update(hit["metrics"])
+            total = sums[group]
+            for name, value in hit["metrics"].items():
+                if name in total:
+                    total[name] += value
         shown = [group for group in sums if len(users[group]) >= self.fewest_users]
         rows = [(group, [len(users[group]) if name == "totalUsers" else sums[group][name] for name in metrics])
                 for group in shown]  # fmt: skip
@@ -121,11 +124,11 @@ class GoogleAnalytics(Server):
         answer = {
             "dimensionHeaders": [{"name": name} for name in dimensions],
             "metricHeaders": [{"name": name, "type": f"TYPE_{METRICS[name]}"} for name in metrics],
-            "rows": page, "rowCount": len(rows), "metadata": metadata, "kind": "analyticsData#runReport",
+            "rowCount": len(rows), "metadata": metadata, "kind": "analyticsData#runReport",
         }  # fmt: skip
         if asked.get("returnPropertyQuota"):
             answer["propertyQuota"] = self._spend(1 + len(page) // 1000)
-        return _written(answer)
+        return _written(answer) | ({"rows": page} if page else {})
 
     def _spend(self, tokens: int) -> Row:
         self.quotas |= {name: self.quotas[name] - tokens for name in TOKENS}
@@ -133,13 +136,14 @@ class GoogleAnalytics(Server):
                 for name, left in self.quotas.items()}  # fmt: skip
 
     def _hits(self, found: Row, asked: Row) -> list[tuple[str, Row]]:
-        """Those of a range of days that GA4 knows of by now, each with its day."""
+        """Those of a range of days that GA4 knows of by now, each with its day, as GA4 writes it."""
         first, last = (self._day(asked[name]) for name in ("startDate", "endDate"))
         if last < first:
             raise Problem(*INVALID, "The endDate is before the startDate.")
-        days = (str(first + timedelta(days=number)) for number in range((last - first).days + 1))
+        days = (first + timedelta(days=number) for number in range((last - first).days + 1))
         known = str(self.clock())
-        return [(day, hit) for day in days for hit in found["days"].get(day, []) if hit["known_on"] < known]
+        return [(f"{day:%Y%m%d}", hit)
+                for day in days for hit in found["days"].get(str(day), []) if hit["known_on"] < known]  # fmt: skip
 
     def _day(self, text: str) -> date:
         """A day; the clock stands at midnight UTC, when it is the same day where the property is."""
@@ -174,7 +178,7 @@ def _written(value: Any) -> Any:
     """An answer without what is 0, empty or false."""
     if isinstance(value, dict):
         written = {name: _written(part) for name, part in value.items()}
-        return {name: part for name, part in written.items() if part or name == "value"}
+        return {name: part for name, part in written.items() if part}
     return [_written(part) for part in value] if isinstance(value, list) else value
 
 
