@@ -35,7 +35,7 @@ class Report:
     sampling_space: int | None = field("Events that there were, if the answer was not made from all.")
     is_thresholded: bool = field("GA4 may hold back rows of few users, lest they be recognised.")
     is_rolled_up: bool = field("GA4 rolled rare values into a row (other).")
-    is_preliminary: bool = field("Read within 72 hours after the end of the day: GA4 may still change it.")
+    is_preliminary: bool = field("Read within three days after the day: GA4 may still change it.")
 
 
 @contract
@@ -169,11 +169,8 @@ REPORTS = [
 ]
 STREAMS = [Stream("properties", Properties, State()), *REPORTS]
 
-SETTLING = timedelta(hours=72)
-"""After the end of a day, in which GA4 still changes its figures."""
-
-RE_READ = timedelta(days=3)
-"""Of what was read, so much is read again: what was preliminary."""
+SETTLING = timedelta(days=3)
+"""After a day, in which GA4 still changes its figures: so much of what was read is read again."""
 
 PASSES = 3
 """Over a report whose figures change between two pages."""
@@ -185,22 +182,16 @@ SCOPE = "https://www.googleapis.com/auth/analytics.readonly"
 
 @dataclass(frozen=True)
 class Property:
-    """A property, and what any report tells of it. `now`: what time it was by Google's clock when reading began, which
-    bounds what is read."""
+    """A property, and what any report tells of it: above all what time it was by Google's clock when reading began."""
 
     property_id: str
     time_zone: ZoneInfo
     answer: Answer
 
     @property
-    def now(self) -> datetime:
-        """When reading began (UTC)."""
-        return self.answer.served_at
-
-    @property
     def today(self) -> date:
-        """The day that is not over yet."""
-        return self.now.astimezone(self.time_zone).date()
+        """The day that is not over yet: it bounds what is read."""
+        return self.answer.served_at.astimezone(self.time_zone).date()
 
     @property
     def row(self) -> dict[str, Any]:
@@ -213,13 +204,14 @@ class Property:
             **{name: quota.get("remaining", 0) for name, quota in quotas.items()},  # 0 is not written
         }
 
-    def end(self, day: date) -> datetime:
-        """When a day ends (UTC)."""
-        return datetime.combine(day + DAY, time(), self.time_zone).astimezone(UTC)
+    @property
+    def bound(self) -> datetime:
+        """When that day began (UTC)."""
+        return datetime.combine(self.today, time(), self.time_zone).astimezone(UTC)
 
     def is_preliminary(self, day: date) -> bool:
         """Whether GA4 may still change the figures of a day."""
-        return self.now < self.end(day) + SETTLING
+        return day >= self.today - SETTLING
 
 
 class Reader:
@@ -251,7 +243,7 @@ class Reader:
                     yield Page(items([found.row], "properties", "property_id"), found.answer.observed_at)
                 else:
                     yield from self._days(stream, window, found)
-                    reached.append(found.end(found.today - DAY))
+                    reached.append(found.bound)
             except NotSignedIn:
                 raise
             except SourceError as error:
@@ -302,7 +294,7 @@ class Reader:
         if window.is_partial and window.since:
             first = window.since.date()
         elif not window.is_partial and found.property_id in read_until:
-            first = max(self.start, date.fromisoformat(read_until[found.property_id]) - RE_READ)
+            first = max(self.start, date.fromisoformat(read_until[found.property_id]) - SETTLING)
         else:
             first = self._first_day(found, last)
         while first <= last:

@@ -284,6 +284,16 @@ def test_the_propertys_clock_says_what_a_day_is(account, run, current, monkeypat
     assert row["cursor_to"] == datetime.combine(TODAY - DAY, time(7), UTC), "the one that is furthest behind"
 
 
+def test_a_short_day_leaves_none_preliminary(account, run, current):
+    """On the Azores 29 March 2026 has 23 hours: at the beginning of the 30th 71 hours have gone by since the 26th."""
+    account.open(SITE, "Atlantic/Azores")
+    account.visits(date(2026, 3, 20), date(2026, 4, 5))
+    for account.clock in (date(2026, 3, 29), date(2026, 3, 30), date(2026, 3, 31)):
+        run()
+    preliminary = [day for day, is_preliminary in current("report_date, is_preliminary") if is_preliminary]
+    assert preliminary == [date(2026, 3, 28), date(2026, 3, 29), date(2026, 3, 30)]
+
+
 def test_a_property_that_is_added_is_read_from_the_start(account, run, monkeypatch):
     account.visits(START, TODAY)
     run()
