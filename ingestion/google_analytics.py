@@ -228,7 +228,7 @@ class Reader:
         self.property_ids = [_property_id(text) for text in property_ids]
         self.start = _day(start)
         self.client = GoogleClient(base_url, credentials, SCOPE, f"{OPTION}CREDENTIALS")
-        self.lock = threading.RLock()
+        self.lock = threading.Lock()
         self.properties: dict[str, Property | SourceError] = {}
         self.first_days: dict[str, date] = {}
 
