@@ -14,6 +14,7 @@ from sandbox.crm import Crm
 from sandbox.newsletters import Newsletters
 from sandbox.orders import Orders
 from sandbox.simulation import FIRST_DAY, Person, Row
+from sandbox.social import Social
 from sandbox.visits import Visits
 from sandbox.vocabulary import COUNTRIES, DECIMALS, PRICE_BOOK, Country
 
@@ -38,8 +39,8 @@ class PartnerLine(NamedTuple):
 class Company(Orders):
     """The company up to `today`: the shop's tables and the resellers' lines, and who is behind them.
 
-    `crm`, `newsletters` and `visits` follow the company day by day, each with chance of its own: the shop knows nothing
-    of them.
+    `crm`, `newsletters`, `visits` and `social` follow the company day by day, each with chance of its own: the shop
+    knows nothing of them.
     """
 
     def __init__(self, seed: int = 1, scale: float = 1.0) -> None:
@@ -49,8 +50,8 @@ class Company(Orders):
         self._fill_catalogue()
         for number in range(max(10, round(FOUNDING_CUSTOMERS * scale))):  # they moved over from an older shop
             self._welcome(3600 + number)
-        self.crm, self.newsletters, self.visits = Crm(self), Newsletters(self), Visits(self)
-        self.counted_visits = CountedVisits(self)
+        self.crm, self.newsletters, self.social = Crm(self), Newsletters(self), Social(self)
+        self.visits, self.counted_visits = Visits(self), CountedVisits(self)
 
     def run(self, until: date) -> "Company":
         """Simulates every day before `until`; returns itself."""
@@ -60,6 +61,7 @@ class Company(Orders):
             self.newsletters.day()
             self.visits.day()
             self.counted_visits.day()
+            self.social.day()
             self.today += timedelta(days=1)
         return self
 
