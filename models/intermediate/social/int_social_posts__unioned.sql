@@ -1,0 +1,13 @@
+with
+    final_cte as (
+        {{
+            union_sources(
+                [
+                    ref("int_social_posts__from_bluesky"),
+                ]
+            )
+        }}
+    )
+
+select *
+from final_cte
