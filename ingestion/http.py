@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 import tenacity
@@ -35,12 +36,14 @@ class Answer:
     """A JSON answer; numbers with a fraction are Decimal, so that no digit is lost.
 
     `observed_at` is when the request began by our clock, `served_at` when it was answered by the server's (UTC).
+    `next_query` has the parameters of the page that the Link header (RFC 8288) calls the next one, if it does.
     """
 
     json: Any
     path: str
     observed_at: datetime
     served_at: datetime
+    next_query: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 class Refused(SourceError):
@@ -101,7 +104,8 @@ class Client:
     429, 5xx, broken connections, cut bodies, and a 200 that is not the expected JSON are tried again with exponential
     back-off and jitter, or after the time in Retry-After; any other refusal is a `Refused` at once. `is_busy` tells
     the answers with which a vendor asks for fewer requests in a way of its own. `headers` and `auth` go with every
-    request, `connections` may be open at once. `limit_header` names the header that says what `limit` really is.
+    request, `connections` may be open at once. `limit_header` names the header that says what `limit` really is, and
+    `reset_header` the one that says, where there is no Retry-After, until when it lasts: a time, or seconds since 1970.
     `is_refusal` tells the answers with which a vendor refuses for good, although their status is 429 or of the 500s.
     """
 
@@ -113,6 +117,7 @@ class Client:
         auth: tuple[str, str] | None = None,
         limit: Limit | None = None,
         limit_header: str = "",
+        reset_header: str = "",
         connections: int = 10,
         is_busy: Callable[["requests.Response"], bool] = lambda response: False,
         is_refusal: Callable[["requests.Response"], bool] = lambda response: False,
@@ -121,7 +126,7 @@ class Client:
         import urllib3
 
         self.base_url, self.is_busy, self.is_refusal = base_url.rstrip("/"), is_busy, is_refusal
-        self.limit, self.limit_header = limit, limit_header
+        self.limit, self.limit_header, self.reset_header = limit, limit_header, reset_header
         self.session, self.exceptions = requests.Session(), requests.exceptions
         self._no_connection = urllib3.exceptions.MaxRetryError
         # A copied key may end with a line break.
@@ -195,7 +200,7 @@ class Client:
         if is_transient and not self.is_refusal(response):
             raise _Transient(
                 f"the server answered {response.status_code} {response.reason}",
-                _retry_after(response),
+                _retry_after(response, self.reset_header),
                 is_limit=response.status_code < 500,
             )
         if response.status_code >= 400:
@@ -207,6 +212,7 @@ class Client:
             response.request.path_url,
             observed_at,
             _moment(response.headers.get("Date", "")) or observed_at,
+            dict(parse_qsl(urlsplit(response.links.get("next", {}).get("url", "")).query)),
         )
 
 
@@ -233,13 +239,17 @@ def _moment(header: str) -> datetime | None:
         return None
 
 
-def _retry_after(response: "requests.Response") -> float | None:
+def _retry_after(response: "requests.Response", reset_header: str) -> float | None:
     """Seconds that the server asks to wait; its header has seconds or an HTTP date."""
     header = response.headers.get("Retry-After", "")
     if header.isdigit():
         seconds = float(header)
     elif moment := _moment(header):
         seconds = (moment - datetime.now(UTC)).total_seconds()
+    elif response.status_code == 429 and (reset := _reset(response.headers.get(reset_header, ""))):
+        now = _moment(response.headers.get("Date", "")) or datetime.now(UTC)
+        if (seconds := (reset - now).total_seconds()) <= 0:
+            return None
     else:
         return None
     if seconds > LONGEST_WAIT:
@@ -247,6 +257,15 @@ def _retry_after(response: "requests.Response") -> float | None:
             f"{response.url}: the server asks to wait {seconds:.0f} s, longer than {LONGEST_WAIT:.0f} s. Try again then"
         )
     return max(seconds, 0.0)
+
+
+def _reset(header: str) -> datetime | None:
+    """When a limit ends (UTC)."""
+    try:
+        moment = datetime.fromtimestamp(int(header), UTC) if header.isdigit() else datetime.fromisoformat(header)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 _back_off = tenacity.wait_exponential_jitter(multiplier=0.5, max=60)

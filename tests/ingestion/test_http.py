@@ -4,7 +4,7 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -69,6 +69,36 @@ def test_back_off_grows(server, monkeypatch):
     for number, wait in enumerate(waits):
         assert 0.5 * 2**number <= wait <= 0.5 * 2**number + 1
     assert len(waits) == 5
+
+
+@pytest.mark.parametrize("form", ["time", "seconds"])
+def test_a_limit_is_waited_for_until_its_reset(server, monkeypatch, form):
+    waits = []
+    monkeypatch.setattr(http.time, "sleep", waits.append)
+    reset = datetime.now(UTC) + timedelta(seconds=40)
+    header = reset.isoformat() if form == "time" else str(int(reset.timestamp()))
+    server.misbehave.faults["limit"] = lambda response: Response(429, b"", {"X-RateLimit-Reset": header})
+    server.misbehave.next("limit")
+    Client(f"{server.url}/v1", reset_header="X-RateLimit-Reset").get("good")
+    assert len(waits) == 1 and 38 <= waits[0] <= 41
+
+
+@pytest.mark.parametrize(
+    ("status", "header"), [(429, "2020-01-01T00:00:00Z"), (429, "soon"), (429, "9" * 30), (503, "2999-01-01T00:00:00Z")]
+)
+def test_a_reset_that_says_nothing_is_not_waited_for(client, server, status, header):
+    client.reset_header = "X-RateLimit-Reset"
+    server.misbehave.faults["limit"] = lambda response: Response(status, b"", {"X-RateLimit-Reset": header})
+    server.misbehave.next("limit")
+    assert client.get("good").json
+
+
+def test_the_next_page_is_told_by_its_query(client, server):
+    link = '<https://elsewhere.example/v1/good?limit=40&max_id=7>; rel="next", <https://x.example/?min_id=9>; rel="prev"'
+    server.misbehave.faults["link"] = lambda response: Response(200, b"{}", {"Link": link})
+    server.misbehave.next("link")
+    assert client.get("good").next_query == {"limit": "40", "max_id": "7"}
+    assert client.get("good").next_query == {}
 
 
 @pytest.mark.parametrize("as_date", [False, True])
