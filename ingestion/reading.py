@@ -26,7 +26,21 @@ from ingestion.contract import Contract, Items
 from ingestion.errors import PartFailed, SourceError, explain
 from ingestion.ledger import conform, ledger_row, rejected_rows
 from ingestion.parallel import Ahead
-from ingestion.stream import Buckets, Event, Gone, KeySweep, Page, Query, Reader, Run, Snapshot, State, Stream, Window
+from ingestion.stream import (
+    Buckets,
+    Event,
+    Gone,
+    KeySweep,
+    Page,
+    Query,
+    Reader,
+    Recheck,
+    Run,
+    Snapshot,
+    State,
+    Stream,
+    Window,
+)
 
 log = logging.getLogger("ingestion")
 
@@ -90,7 +104,7 @@ def _in_turn(stream: Stream, reader: Reader, run: Run, destination: _Destination
     kept = {} if run.full else copy.deepcopy(dict(state))
     since = run.since if is_partial else _time(kept.pop("reached", None))
     window = Window(since, run.until, is_partial, kept)
-    items: Iterable[Page | KeySweep | Gone] = () if stream.is_dropped else reader.read(stream, window)
+    items: Iterable[Page | KeySweep | Recheck | Gone] = () if stream.is_dropped else reader.read(stream, window)
     if destination.is_concurrent:
         items = Ahead([_flattened(items, stream)])
         run.cleanup.callback(items.close)
@@ -108,7 +122,9 @@ def _in_turn(stream: Stream, reader: Reader, run: Run, destination: _Destination
         destination.turn.release()
 
 
-def _flattened(items: Iterable[Page | KeySweep | Gone], stream: Stream) -> Iterator[Page | KeySweep | Gone]:
+def _flattened(
+    items: Iterable[Page | KeySweep | Recheck | Gone], stream: Stream
+) -> Iterator[Page | KeySweep | Recheck | Gone]:
     """In the thread that reads ahead, while DuckDB types what was read before."""
     for item in items:
         if isinstance(item, Page) and isinstance(item.rows, Items):
@@ -145,7 +161,7 @@ class _Reading:
         self.cursor = contracts.quote(cursor.name) if cursor else "null"
         self.is_known_whole = False
 
-    def emit(self, items: Iterable[Page | KeySweep | Gone]) -> Iterator[Any]:
+    def emit(self, items: Iterable[Page | KeySweep | Recheck | Gone]) -> Iterator[Any]:
         """Yields the stream's rows and marks, its rejected rows, and at last its ledger row."""
         started_at, stream = datetime.now(UTC), self.stream
         try:
@@ -213,7 +229,7 @@ class _Reading:
         self.db.execute(f"create or replace temp table known as {query}")
         self.is_known_whole = keys is None
 
-    def _items(self, items: Iterable[Page | KeySweep | Gone]) -> Iterator[Any]:
+    def _items(self, items: Iterable[Page | KeySweep | Recheck | Gone]) -> Iterator[Any]:
         """Pages are typed many at a time, since planning the statement costs as much as typing thousands of rows."""
         batch: list[Page] = []
 
@@ -234,6 +250,8 @@ class _Reading:
                         yield from flush()
                 elif isinstance(item, KeySweep):
                     yield from self._sweep(item)
+                elif isinstance(item, Recheck):
+                    yield from self._recheck(item)
                 elif isinstance(item, Gone):
                     yield from self._gone(item)
                 else:
@@ -420,6 +438,21 @@ class _Reading:
         )
         if len(back):
             yield self._marks(back, observed_at)
+
+    def _recheck(self, recheck: Recheck) -> Iterator[Any]:
+        """Asks the source for the keys of raw that are due and were not seen; marks those that it does not have."""
+        self._load_known()
+        observed_at = self._observed(recheck.observed_at)
+        self.db.execute(f"""
+            create or replace temp table due as
+            select _key, false as is_gone from {self._keyed(f"(from {_ALIVE} where not is_gone)")}
+            anti join seen on hash(_key) = seen._key_hash
+            where {recheck.due}
+        """)
+        due = self.db.table("due").order("_key").project(self._key_columns("VARCHAR")).to_arrow_table()
+        if due.num_rows:
+            yield from self._items(recheck.look_up(due))
+            yield from self._mark_gone("due", "hash(_key) not in (select _key_hash from seen)", observed_at)
 
     def _keyed(self, alive: str) -> str:
         """The relation `alive` with its keys and cursor as the contract's columns."""

@@ -169,6 +169,20 @@ class KeySweep:
 
 
 @dataclasses.dataclass
+class Recheck:
+    """Keys that raw has and this reading did not come across are looked up in the source, and are gone if they are not
+    there: for sources that answer for single keys, and can't list all that we have of them.
+
+    `due` says which: SQL over the contract's key columns and its cursor. `look_up` reads the rows of keys (a table of
+    the key columns as text) that are there.
+    """
+
+    observed_at: datetime
+    due: str
+    look_up: Callable[[pa.Table], Iterator[Page]]
+
+
+@dataclasses.dataclass
 class Window:
     """What to read of a stream (UTC): from `since`, the last run's bound, or all of it where that is None.
 
@@ -201,7 +215,7 @@ class Window:
 class Reader(Protocol):
     """What a loader brings beside its table of streams."""
 
-    def read(self, stream: Stream, window: Window) -> Iterator[Page | KeySweep | Gone]:
+    def read(self, stream: Stream, window: Window) -> Iterator[Page | KeySweep | Recheck | Gone]:
         """Yields everything in the window (only of a State anything but pages); raises SourceError saying what, where
         and what to do."""
 

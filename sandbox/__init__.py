@@ -1,9 +1,8 @@
 """The stand-in company's systems on this machine: `with sandbox.running() as options:` and they answer.
 
 Under the root folder: postgres/ (the shop), partner_files/ (the resellers' CSV), events/ and logs/ (of the site and
-the app), hubspot.json, mailchimp.json and google_analytics.json (what their servers show), truth/ (for tests, never
-loaded) and sandbox.json (seed, scale, clock, password and keys; written last, so that a half-made sandbox is made
-again).
+the app), hubspot.json and its like (what the servers show), truth/ (for tests, never loaded) and sandbox.json (seed,
+scale, clock, password and keys; written last, so that a half-made sandbox is made again).
 """
 
 import fcntl
@@ -21,6 +20,7 @@ from threading import current_thread, main_thread
 from uuid import uuid4
 
 from sandbox import (
+    bluesky,
     counted_visits,
     exchange_rates,
     google_analytics,
@@ -30,9 +30,11 @@ from sandbox import (
     service_account,
     truth,
 )
+from sandbox.bluesky_view import View as BlueskyView
 from sandbox.company import CLOCK, Company
 from sandbox.server import Server, latest
 from sandbox.shop import READER, Database, tables
+from sandbox.social import OWN_HANDLES
 
 SYSTEMS = (
     "shop",
@@ -43,8 +45,10 @@ SYSTEMS = (
     "events",
     "access_logs",
     "google_analytics",
+    "bluesky",
 )
 FOLDERS = {"partner_files": "partner_files", "events": "events", "access_logs": "logs"}  # of systems that are files
+SHOWN = ("hubspot", "mailchimp", "google_analytics", "bluesky")  # of which a JSON file has what their server shows
 ROOT = Path(os.environ.get("SANDBOX_ROOT", ".sandbox"))
 SCALE = float(os.environ.get("SANDBOX_SCALE", "1"))
 SEED = int(os.environ.get("SANDBOX_SEED", "1"))
@@ -116,6 +120,15 @@ def running(
             options["SOURCES__GOOGLE_ANALYTICS__PROPERTY_IDS"] = json.dumps([counted_visits.property_id(seed)])
             options["SOURCES__GOOGLE_ANALYTICS__CREDENTIALS"] = key
             options["SOURCES__GOOGLE_ANALYTICS__BASE_URL"] = server.url
+        if "bluesky" in wanted:
+            view = latest(root / "bluesky.json", BlueskyView)
+            server = bluesky.serve(view, lambda: clock(root), state["bluesky_password"])
+            stack.callback(server.stop)
+            options.servers["bluesky"] = server
+            options["SOURCES__BLUESKY__IDENTIFIER"] = OWN_HANDLES["bluesky"]
+            options["SOURCES__BLUESKY__PASSWORD"] = state["bluesky_password"]
+            options["SOURCES__BLUESKY__BASE_URL"] = server.url
+            options["SOURCES__BLUESKY__SEARCHES"] = json.dumps(['"catchment coffee"'])
         for system, server in options.servers.items():
             server.misbehave.configure(system, os.environ.get("SANDBOX_MISBEHAVE", ""))
         yield options
@@ -157,8 +170,8 @@ def reset(root: Path = ROOT) -> None:
 
 
 def _wipe(root: Path) -> None:
-    for name in ("sandbox.json", "hubspot.json", "mailchimp.json", "google_analytics.json"):
-        (root / name).unlink(missing_ok=True)
+    for name in ("sandbox", *SHOWN):
+        (root / f"{name}.json").unlink(missing_ok=True)
     Database(root / "postgres").stop()  # a killed process may have left it running
     for folder in ("postgres", *FOLDERS.values(), "truth"):
         shutil.rmtree(root / folder, ignore_errors=True)
@@ -184,6 +197,7 @@ def _prepare(root: Path, scale: float, seed: int, stack: ExitStack) -> dict:
         "hubspot_token": f"pat-eu1-{uuid4()}",
         "mailchimp_key": f"{secrets.token_hex(16)}-us1",
         "google_key": service_account.new_key(),
+        "bluesky_password": "-".join(secrets.token_hex(2) for _ in range(4)),
     }
     database = Database(root / "postgres")
     stack.callback(database.stop)
@@ -214,6 +228,7 @@ def _write(root: Path, company: Company, state: dict, database: Database) -> Non
     _replace(root / "hubspot.json", company.crm.tables())
     _replace(root / "mailchimp.json", company.newsletters.tables())
     _replace(root / "google_analytics.json", company.counted_visits.tables())
+    _replace(root / "bluesky.json", company.social.tables("bluesky"))
     state["clock"] = str(company.today)
     _replace(root / "sandbox.json", state)
 

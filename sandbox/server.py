@@ -20,13 +20,18 @@ from sandbox.misbehave import Misbehave, Response
 
 @dataclass
 class Call:
-    """One request: its query (of a parameter given twice the last one), headers, and body."""
+    """One request: its query (of a parameter given twice the last one; `pairs` has all), headers, and body."""
 
     method: str
     path: str
     query: dict[str, str]
     headers: Message = field(default_factory=Message)
     body: bytes = b""
+    pairs: list[tuple[str, str]] = field(default_factory=list)
+
+    def all(self, name: str) -> list[str]:
+        """Every value of a parameter."""
+        return [value for key, value in self.pairs if key == name]
 
     @cached_property
     def json(self) -> Any:
@@ -97,8 +102,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         url = urlsplit(self.path)
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        query = dict(parse_qsl(url.query, keep_blank_values=True))
-        call = Call(self.command, url.path, query, self.headers, body)
+        pairs = parse_qsl(url.query, keep_blank_values=True)
+        call = Call(self.command, url.path, dict(pairs), self.headers, body, pairs)
         response = self.server.misbehave.answer(self.command, url.path, url.query, lambda: self.server.respond(call))
         self.send_response(response.status)
         for name, value in (response.headers | {"Content-Length": str(len(response.body))}).items():

@@ -40,9 +40,8 @@ class Specification:
     def __init__(self, document: dict) -> None:
         self.base = urlsplit(document["servers"][0]["url"]).path.rstrip("/")
         self.document = document
-        self.paths = {
-            re.compile(re.sub(r"\{[^}]+\}", "[^/]+", path)): methods for path, methods in document["paths"].items()
-        }
+        named_first = sorted(document["paths"].items(), key=lambda item: item[0].count("{"))
+        self.paths = {re.compile(re.sub(r"\{[^}]+\}", "[^/]+", path)): methods for path, methods in named_first}
         self.components = _strict(document.get("components", {}))
 
     def request(self, method: str, path: str, query: dict[str, str], body: Any = None) -> list[str]:

@@ -94,7 +94,9 @@ def test_a_reset_that_says_nothing_is_not_waited_for(client, server, status, hea
 
 
 def test_the_next_page_is_told_by_its_query(client, server):
-    link = '<https://elsewhere.example/v1/good?limit=40&max_id=7>; rel="next", <https://x.example/?min_id=9>; rel="prev"'
+    link = (
+        '<https://elsewhere.example/v1/good?limit=40&max_id=7>; rel="next", <https://x.example/?min_id=9>; rel="prev"'
+    )
     server.misbehave.faults["link"] = lambda response: Response(200, b"{}", {"Link": link})
     server.misbehave.next("link")
     assert client.get("good").next_query == {"limit": "40", "max_id": "7"}
