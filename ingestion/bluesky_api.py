@@ -147,9 +147,10 @@ class Reader:
         for answer in self._pages("app.bsky.feed.getAuthorFeed", "feed", actor=did, filter="posts_with_replies"):
             views = [item.get("post") or {} for item in answer.json["feed"]]
             views = [view for view in views if (view.get("author") or {}).get("did") == did]
-            answered.update({view["uri"]: None for view in views if view.get("replyCount")})
+            open_ = [view for view in views if not (since and _is_before(view, since - OPEN_FOR))]
+            answered.update({view["uri"]: None for view in open_ if view.get("replyCount")})
             yield answer, views
-            if since and views and all(_is_before(view, since - OPEN_FOR) for view in views):
+            if views and not open_:
                 return
 
     def _notifications(self, since: datetime | None) -> Found:
