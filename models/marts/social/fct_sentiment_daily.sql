@@ -4,10 +4,12 @@ with
     weights_cte as (
         select
             *,
-            cast(
-                round(1000 * ln(1 + coalesce(engagement_count, 0))) as bigint
-            ) as post_weight,
-            cast(round(10000 * sentiment_score) as bigint) as post_score
+            case
+                when sentiment is null
+                then 0
+                else cast(round(1000 * ln(1 + coalesce(engagement_count, 0))) as bigint)
+            end as weight,
+            cast(round(10000 * coalesce(sentiment_score, 0)) as bigint) as score
         from mentions
     ),
     daily_cte as (
@@ -18,87 +20,59 @@ with
             max(sentiment_model) as sentiment_model,
             count(*) as mention_count,
             count(sentiment) as scored_count,
-            count_if(sentiment = 'positive') as positive_count,
-            count_if(sentiment = 'neutral') as neutral_count,
-            count_if(sentiment = 'negative') as negative_count,
-            cast(
-                coalesce(
-                    sum(case when sentiment is not null then post_weight end), 0
-                ) as double
-            ) as weight_sum,
-            cast(coalesce(sum(post_weight * post_score), 0) as double) as score_sum,
-            cast(
-                coalesce(sum(post_weight * post_score * post_score), 0) as double
-            ) as square_sum,
-            cast(
-                coalesce(
-                    sum(
-                        case
-                            when sentiment is not null then post_weight * post_weight
-                        end
-                    ),
-                    0
-                ) as double
-            ) as weight_square_sum,
-            -- How much more a post of that day weighs than one of 2020.
+            count(*) filter (where sentiment = 'positive') as positive_count,
+            count(*) filter (where sentiment = 'neutral') as neutral_count,
+            count(*) filter (where sentiment = 'negative') as negative_count,
+            cast(sum(weight) as double) as weight_sum,
+            cast(sum(weight * score) as double) as score_sum,
+            cast(sum(weight * score * score) as double) as score_square_sum,
+            cast(sum(weight * weight) as double) as weight_square_sum,
+            -- How much more a mention of this day weighs than one of 2020.
             power(
                 2,
-                cast(
-                    {{
-                        dbt.datediff(
-                            "cast('2020-01-01' as date)", "published_date", "day"
-                        )
-                    }} as double
-                )
-                / {{ var("sentiment_half_life_days") }}
+                {{
+                    dbt.datediff(
+                        "cast('2020-01-01' as date)", "published_date", "day"
+                    )
+                }} * 1.0 / {{ var("sentiment_half_life_days") }}
             ) as day_weight
         from weights_cte
         group by published_date, source_system, topic
     ),
-    -- All weights fade alike, so the growing sums stand in the same relation as the
-    -- fading ones.
+    -- As all weights fade alike, it does not matter that these grow instead.
     running_cte as (
         select
             *,
-            sum(day_weight * weight_sum) over (
-                partition by source_system, topic
-                order by sentiment_date nulls last
-                rows between unbounded preceding and current row
-            ) as weights,
-            sum(day_weight * score_sum) over (
-                partition by source_system, topic
-                order by sentiment_date nulls last
-                rows between unbounded preceding and current row
-            ) as scores,
-            sum(day_weight * square_sum) over (
-                partition by source_system, topic
-                order by sentiment_date nulls last
-                rows between unbounded preceding and current row
-            ) as squares,
-            sum(day_weight * day_weight * weight_square_sum) over (
-                partition by source_system, topic
-                order by sentiment_date nulls last
-                rows between unbounded preceding and current row
-            ) as weight_squares
+            sum(day_weight * weight_sum) over running as weights,
+            sum(day_weight * score_sum) over running as scores,
+            sum(day_weight * score_square_sum) over running as score_squares,
+            sum(day_weight * day_weight * weight_square_sum) over running
+            as weight_squares
         from daily_cte
+        window
+            running as (
+                partition by source_system, topic
+                order by sentiment_date nulls last
+                rows between unbounded preceding and current row
+            )
     ),
     means_cte as (
         select
             *,
             {{ ratio("scores", "weights") }} / 10000 as mean_score,
-            {{ ratio("squares", "weights") }} / 100000000 as mean_square,
-            {{ ratio("weights * weights", "weight_squares") }} as effective_count
+            {{ ratio("score_squares", "weights") }} / 100000000 as mean_square,
+            {{ ratio("weights * weights", "weight_squares") }} as effective_posts
         from running_cte
     ),
     margins_cte as (
         select
             *,
             case
-                when effective_count >= 2
+                when effective_posts >= 2
                 then
                     1.96 * sqrt(
                         greatest(mean_square - mean_score * mean_score, 0)
-                        / (effective_count - 1)
+                        / (effective_posts - 1)
                     )
             end as margin
         from means_cte
@@ -110,15 +84,19 @@ with
             sentiment_model,
             mention_count,
             scored_count,
-            cast(positive_count as bigint) as positive_count,
-            cast(neutral_count as bigint) as neutral_count,
-            cast(negative_count as bigint) as negative_count,
+            positive_count,
+            neutral_count,
+            negative_count,
             {{ ratio("positive_count - negative_count", "scored_count") }}
             as net_sentiment,
             round(mean_score, 6) as mean_score,
-            round(greatest(mean_score - margin, -1), 6) as mean_score_low,
-            round(least(mean_score + margin, 1), 6) as mean_score_high,
-            round(effective_count, 6) as effective_posts,
+            case
+                when margin is not null then round(greatest(mean_score - margin, -1), 6)
+            end as mean_score_low,
+            case
+                when margin is not null then round(least(mean_score + margin, 1), 6)
+            end as mean_score_high,
+            round(effective_posts, 6) as effective_posts,
             sentiment_date
         from margins_cte
     )
