@@ -55,6 +55,7 @@ class Reader:
         limits = {"limit_header": "RateLimit-Limit", "reset_header": "RateLimit-Reset"}
         self.client = Client(url, limit=Limit(*LIMIT), **limits)
         self.sessions = Client(url, **limits)  # limited apart from the others, and without their token
+        keep_secret([password.strip()])
         self.login = {"identifier": identifier.strip().removeprefix("@"), "password": password.strip()}
         self.handles = [name.strip().removeprefix("@") for name in accounts or [identifier]]
         self.searches = searches or []
@@ -65,7 +66,8 @@ class Reader:
     def read(self, stream: Stream, window: Window) -> Iterator[Page | Recheck]:
         """Yields what is new since the last run, and what became of the posts that are known."""
         self._log_in()
-        return {"accounts": self._accounts, "posts": self._posts, "engagement": self._engagement}[stream.name](window)
+        read = {"accounts": self._accounts, "posts": self._posts, "engagement": self._engagement}[stream.name]
+        yield from read(window)
 
     def check(self, stream: Stream) -> str:
         """Logs in, and says whose posts there are."""

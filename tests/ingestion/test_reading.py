@@ -11,7 +11,7 @@ from conftest import BOTH, counts, made_up
 from ingestion import reading
 from ingestion.contract import Money, contract, field, items
 from ingestion.errors import SourceError
-from ingestion.stream import Event, Gone, Page, Snapshot, State, Stream
+from ingestion.stream import Event, Gone, Page, Recheck, Snapshot, State, Stream
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -323,6 +323,53 @@ class TestSnapshot:
         assert self.current(warehouse) == []
         assert run(page(*self.prices("a", 1))) == (1, 1, 0, 0, 0)
         assert self.current(warehouse) == [("a", "p0", 1)]
+
+
+class Lookups:
+    """Reads `pages`, and then looks the other known keys up among `there`, by the rule `due`; notes what was asked."""
+
+    def __init__(self) -> None:
+        self.pages, self.there, self.due, self.asked = [], {}, "true", []
+
+    def read(self, stream, window):
+        window.is_complete = False
+        yield from self.pages
+        yield Recheck(datetime.now(UTC), self.due, self.look_up)
+
+    def look_up(self, keys):
+        self.asked += keys["thing_id"].to_pylist()
+        yield page(*(self.there[key] for key in keys["thing_id"].to_pylist() if key in self.there))
+
+    def close(self) -> None:
+        pass
+
+
+@BOTH
+def test_known_keys_are_looked_up_and_gone_if_they_are_not_there(warehouse):
+    """Only those that are due, that were not read, and that are not gone already."""
+    reader = Lookups()
+    system = made_up(THINGS, reader=reader)
+
+    def run(**options):
+        reader.asked.clear()
+        run.row = warehouse.run(system, **options)["things"]
+        return counts(run.row)
+
+    reader.pages = [page(*map(thing, range(6)))]
+    assert run() == (6, 6, 0, 0, 0) and reader.asked == []
+    reader.pages, reader.there = [page(thing(0))], {"1": thing(1), "2": thing(2, "b"), "4": thing(4)}
+    reader.due = "thing_id <> 5"
+    assert run() == (4, 1, 3, 0, 1) and reader.asked == ["1", "2", "3", "4"]
+    assert current(warehouse) == [(0, "a"), (1, "a"), (2, "b"), (4, "a"), (5, "a")]
+    reader.due = "true"
+    assert run() == (4, 0, 4, 0, 1) and reader.asked == ["1", "2", "4", "5"]
+    reader.there = {"4": {"thing_id": 4}}
+    assert run() == (2, 0, 1, 1, 2) and reader.asked == ["1", "2", "4"], "what is rejected is there"
+    reader.pages, reader.there = [], {}
+    assert run() == (0, 0, 0, 0, 0) and "2 of 2 known rows" in run.row["error"]
+    assert run(accept_deletes=True) == (0, 0, 0, 0, 2)
+    reader.pages = [page(thing(4))]
+    assert run() == (1, 1, 0, 0, 0), "back, if it is read"
 
 
 @BOTH
