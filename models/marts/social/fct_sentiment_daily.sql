@@ -31,10 +31,13 @@ with
             power(
                 2,
                 {{
-                    dbt.datediff(
-                        "cast('2020-01-01' as date)", "published_date", "day"
+                    ratio(
+                        dbt.datediff(
+                            "cast('2020-01-01' as date)", "published_date", "day"
+                        ),
+                        var("sentiment_half_life_days"),
                     )
-                }} * 1.0 / {{ var("sentiment_half_life_days") }}
+                }}
             ) as day_weight
         from weights_cte
         group by published_date, source_system, topic
@@ -71,8 +74,12 @@ with
                 when effective_posts >= 2
                 then
                     1.96 * sqrt(
-                        greatest(mean_square - mean_score * mean_score, 0)
-                        / (effective_posts - 1)
+                        {{
+                            ratio(
+                                "greatest(mean_square - mean_score * mean_score, 0)",
+                                "effective_posts - 1",
+                            )
+                        }}
                     )
             end as margin
         from means_cte
