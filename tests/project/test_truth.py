@@ -327,6 +327,47 @@ def test_log_traffic_is_true(query):
     """)
 
 
+def test_social_posts_are_true(query):
+    """Every post of ours and of us that is still there, no other, with its relation, topic and declared language."""
+    differing = query("""
+        with ours as (
+            select source_system, source_post_id, 'own' as relation, topic, language from marts.fct_social_posts
+            union all
+            select source_system, source_post_id, relation, topic, language from marts.fct_social_mentions
+        ),
+        theirs as (
+            select *, case when declared_languages not like '% %' then declared_languages end as declared_language
+            from true_social_posts where deleted_at is null and kind != 'other' and network in ('bluesky')
+        )
+        select * from ours full join theirs
+            on ours.source_system = theirs.network and ours.source_post_id = theirs.post_key
+        where ours.relation is distinct from theirs.kind or ours.topic is distinct from coalesce(theirs.topic, 'other')
+            or ours.language is distinct from theirs.declared_language
+    """)
+    assert differing == []
+
+
+def test_sentiment_is_told_of_english_mentions_and_follows_the_truth(query):
+    scores = query("""
+        select truth.sentiment, avg(mentions.sentiment_score), count(*) > 5,
+            bool_or((mentions.sentiment_score is null) = (truth.declared_languages = 'en'))
+        from marts.fct_social_mentions as mentions
+        inner join true_social_posts as truth on mentions.source_post_id = truth.post_key
+        where truth.language = 'en' or mentions.sentiment_score is not null
+        group by 1 order by 1
+    """)
+    (_, negative, *_), (_, neutral, *_), (_, positive, *_) = scores
+    assert negative < -0.2 < neutral < 0.25 < positive
+    assert [rest for _, _, *rest in scores] == [[True, False]] * 3
+    days = query(
+        "select topic, sum(mention_count), sum(scored_count) from marts.fct_sentiment_daily group by 1 order by 1"
+    )
+    assert days == query("""
+        select topic, count(*), count(sentiment_score) from marts.fct_social_mentions group by 1 order by 1
+    """)
+    assert query("select count(distinct sentiment_model) from marts.fct_sentiment_daily") == [(1,)]
+
+
 def test_every_broken_line_is_a_rejected_row(run, query):
     broken = sum(sum(file["broken"].values()) for file in truth(run, "partner_files").values())
     broken += sum(sum(kinds.values()) for kinds in truth(run, "web_files").values())
