@@ -160,7 +160,7 @@ class Reader:
         for answer in self._pages("app.bsky.notification.listNotifications", "notifications", reasons=REASONS):
             rows = answer.json["notifications"]
             yield from self._views([row["uri"] for row in rows if row.get("reason") in REASONS])
-            if since and rows and all(_is_before(row, since - LOOK_BACK) for row in rows):
+            if since and rows and _is_before(rows[-1], since - LOOK_BACK):
                 return
 
     def _search(self, query: str, since: datetime | None) -> Found:

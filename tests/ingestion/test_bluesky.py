@@ -4,6 +4,7 @@ import json
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from urllib.parse import parse_qs, parse_qsl
 
 import dlt
@@ -40,7 +41,7 @@ class Network:
     """Accounts (ours is coffee.example) and their posts, behind the sandbox's server; `clock` is what time it is."""
 
     def __init__(self) -> None:
-        self.clock, self.tables = NOON, {"accounts": [], "posts": []}
+        self.clock, self.numbers, self.tables = NOON, count(), {"accounts": [], "posts": []}
         self.change = lambda view: None
         self.account(OWN, "coffee.example", is_own=True)
         self.account(ANN, "ann.example")
@@ -63,7 +64,7 @@ class Network:
 
     def post(self, author: str = OWN, words: str = "Coffee!", at: datetime | None = None, **values) -> dict:
         """A new post; its kind is own, or reply if it answers, or mention."""
-        key = f"at://{author}/app.bsky.feed.post/{len(self.tables['posts']):2>13}"
+        key = f"at://{author}/app.bsky.feed.post/{next(self.numbers):a>13}"
         kind = "own" if author == OWN else "reply" if values.get("reply_to") else "mention"
         row = {"key": key, "author": author, "created_at": text(at or self.clock - HOUR), "text": words, "kind": kind}
         row |= {"languages": ["en"], "reply_to": None, "mentions": [], "tags": [], "links": []}
@@ -238,6 +239,22 @@ def test_notifications_of_other_things_are_none(network, run, uris):
     network.misbehave.next("drift", path=TOLD, change=like)
     run()
     assert uris() == {post["key"]}
+    assert [parse_qs(r.query)["uris"] for r in network.misbehave.requests if r.path.endswith(POSTS)] == [[post["key"]]]
+
+
+def test_all_notifications_since_the_last_run_are_read(network, run, uris):
+    """However many pages of them, and no more."""
+    for number in range(150):
+        network.post(ANN, "@coffee.example", NOON - 10 * DAY - number * HOUR, mentions=[OWN])
+    assert counts(run()["posts"])[:2] == (150, 150)
+    network.clock += DAY
+    for number in range(110):
+        network.post(ANN, "@coffee.example", NOON + number * HOUR / 5, mentions=[OWN])
+    network.asked()
+    run()
+    assert len(uris()) == 260 and network.asked()[TOLD] == 2
+    run()
+    assert network.asked()[TOLD] == 2, "a day of them is read again"
 
 
 # Threads
