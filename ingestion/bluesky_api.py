@@ -1,6 +1,7 @@
 """Reading Bluesky's API (AT Protocol, XRPC): feeds, notifications and searches from the newest post on, the threads of
 our own posts, and the posts that we know already, asked for by their uris."""
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -57,7 +58,7 @@ class Reader:
         self.sessions = Client(url, **limits)  # limited apart from the others, and without their token
         keep_secret([password.strip()])
         self.login = {"identifier": identifier.strip().removeprefix("@"), "password": password.strip()}
-        self.handles = [name.strip().removeprefix("@") for name in accounts or [identifier]]
+        self.handles = [name.strip().removeprefix("@") for name in accounts or ()]
         self.searches = searches or []
         self.session: Answer | SourceError | None = None
         self.profiles: Answer | None = None
@@ -90,7 +91,7 @@ class Reader:
         profiles = self._own()
         yield Page(items(profiles, "app.bsky.actor.getProfiles", "did"), self.profiles.observed_at)
         known = {str(profile.get(name)).lower() for profile in profiles for name in ("did", "handle")}
-        if missing := [name for name in self.handles if name.lower() not in known]:
+        if missing := [name for name in self._names() if name.lower() not in known]:
             raise SourceError(
                 f"there is no account {', '.join(missing)}: it was deleted, deactivated or taken down, or is "
                 "misspelled. If it is to be left out, correct SOURCES__BLUESKY__ACCOUNTS"
@@ -99,11 +100,16 @@ class Reader:
     def _own(self) -> list[dict[str, Any]]:
         """The profiles of our accounts, as far as they are there; asked for once."""
         if self.profiles is None:
-            self.profiles = self._get("app.bsky.actor.getProfiles", "profiles", actors=self.handles[:BATCH])
-            for start in range(BATCH, len(self.handles), BATCH):
-                more = self._get("app.bsky.actor.getProfiles", "profiles", actors=self.handles[start : start + BATCH])
-                self.profiles.json["profiles"] += more.json["profiles"]
-        return self.profiles.json["profiles"]
+            profiles, names = [], self._names()
+            for start in range(0, len(names), BATCH):
+                answer = self._get("app.bsky.actor.getProfiles", "profiles", actors=names[start : start + BATCH])
+                profiles += answer.json["profiles"]
+            self.profiles = dataclasses.replace(answer, json=profiles)
+        return self.profiles.json
+
+    def _names(self) -> list[str]:
+        """Our accounts, as the user calls them; the one that logged in if there are none."""
+        return self.handles or [self.session.json["did"]]
 
     # Posts
 
@@ -118,7 +124,7 @@ class Reader:
             try:
                 for answer, views in pages(since):
                     yield self._page(views, answer, since, window)
-            except SourceError as error:
+            except Exception as error:  # whatever it is, the others are read
                 failures.append(f"{name}: {explain(error)}")
             else:
                 read_until[name] = self._now().isoformat()
@@ -213,7 +219,7 @@ class Reader:
         if window.is_partial:
             views = [view for view in views if _is_within(view, window)]
         method = answer.path.partition("?")[0].rpartition("/")[2]
-        rows = [row for view in views if (row := _engagement(view, answer, since))]
+        rows = [row for view in views if (row := _reading(view, answer, since))]
         self.engagement.append(Page(items(rows, method, "uri"), answer.observed_at))
         return Page(items(views, method, "uri"), answer.observed_at)
 
@@ -293,7 +299,7 @@ def _of_login(error: SourceError) -> SourceError:
     return SourceError(f"no session: check SOURCES__BLUESKY__BASE_URL and the account. {error}")
 
 
-def _engagement(view: dict[str, Any], answer: Answer, since: datetime | None) -> dict[str, Any] | None:
+def _reading(view: dict[str, Any], answer: Answer, since: datetime | None) -> dict[str, Any] | None:
     """The counters of a post, if it came of an age since it was last looked at; those of earlier ages were missed."""
     published_at = _sorted_at(view)
     if not published_at:

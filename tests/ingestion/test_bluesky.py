@@ -435,6 +435,23 @@ def test_an_account_that_is_not_there_is_named(network, run, uris, monkeypatch):
     assert uris() == {own["key"], ann["key"]}
 
 
+def test_more_accounts_than_may_be_asked_for_at_once(network, run, monkeypatch):
+    handles = [f"shop{number}.example" for number in range(30)]
+    for handle in handles:
+        network.account(f"did:plc:{handle[:-8]:a<24}", handle)
+    monkeypatch.setenv("SOURCES__BLUESKY__ACCOUNTS", json.dumps(handles))
+    assert counts(run()["accounts"]) == (30, 30, 0, 0, 0)
+    assert network.asked()[PROFILES] == 2
+
+
+def test_an_answer_that_makes_no_sense_stops_no_other_part(network, run, uris):
+    post = network.post()
+    network.post(ANN, "@coffee.example", mentions=[OWN])
+    network.misbehave.next("drift", path=TOLD, change=lambda answer: {"notifications": [{"reason": "mention"}]})
+    assert "notifications: KeyError" in run()["posts"]["error"] and uris() == {post["key"]}
+    assert statuses(run()) == ALL_COMPLETE and len(uris()) == 2
+
+
 # Sessions and limits
 
 
