@@ -20,6 +20,7 @@ from typing import Annotated, Any
 import duckdb
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ingestion.errors import SourceError
 
@@ -328,7 +329,8 @@ def _texts_at_once(contract: Contract, objects: list[dict]) -> dict[str, pa.Arra
         level, column = tree, whole
         for step in path:
             level = level.get(step) if isinstance(level, dict) else None
-            column = column.field(step) if level is not None else column
+            # Not field(), for which what is in nothing is an empty text.
+            column = pc.struct_field(column, step) if level is not None else column
         if level is not None:
             columns[".".join(path)] = column
     return columns
@@ -402,8 +404,8 @@ def apply(
     with registered(connection, page=table):
         types = {name: str(table.schema.field(name).type) for name in table.column_names}
         typed = connection.sql(typing_query(contract, "page", types)).to_arrow_table()
-    rejected = typed.filter(pa.compute.is_valid(typed["_reason"]))
-    accepted = typed.filter(pa.compute.is_null(typed["_reason"])) if rejected.num_rows else typed
+    rejected = typed.filter(pc.is_valid(typed["_reason"]))
+    accepted = typed.filter(pc.is_null(typed["_reason"])) if rejected.num_rows else typed
     unknown: set[str] = set()
     if typed["_unknown_fields"].null_count < typed.num_rows:
         with registered(connection, unknown_page=typed.select(["_unknown_fields"])):

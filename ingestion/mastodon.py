@@ -119,7 +119,7 @@ def mastodon(
 ):
     """What our accounts write, who mentions or answers them, and what `searches` find: hashtags (#coffee) or words.
 
-    `base_url` is the server, of Mastodon or one with its API; `token` an access token of it. `accounts`: handles, as user
-    or user@server; the token's own if there is none.
+    `base_url` is the server, of Mastodon or one with its API; `token` an access token of it. `accounts`: handles, as
+    user or user@server; the token's own if there is none.
     """
     return resources(STREAMS, Reader(base_url, token, accounts, searches), run)

@@ -21,10 +21,10 @@ LOOK_BACK = timedelta(days=1)
 """Of what was read up to a moment, so much is read again: what other servers deliver late has its old place."""
 
 LIMIT, PAGING_LIMIT = (300, 300), (300, 900)
-"""Requests and seconds, of one token; and those of them that ask for a page beyond the first (Mastodon's rack_attack)."""
+"""Requests and seconds, of one token, and of those that ask for a page beyond the first (Mastodon's rack_attack)."""
 
 PAGE, NOTIFICATIONS_PAGE, BATCH = 40, 80, 20
-"""Statuses and notifications in a page, and statuses that can be asked for by id at once: the most that Mastodon gives."""
+"""Statuses and notifications in a page, and statuses asked for by id at once: the most that Mastodon gives."""
 
 KEPT_ANSWERS = 200
 """So many answers are kept, so that two streams that are read from the same ones ask but once."""
@@ -59,7 +59,7 @@ class Part(NamedTuple):
 
 
 class Reader:
-    """Reads one stream after the other: a server that allows one request a second is not read faster by more at once."""
+    """Reads one stream after the other: a server that allows one request a second is not faster for more at once."""
 
     def __init__(self, base_url: str, token: str, accounts: list[str] | None, searches: list[str] | None) -> None:
         self.client = Client(
@@ -105,27 +105,28 @@ class Reader:
         """The token's own account; asked once, so that a server that is not to be had is waited for once."""
         try:
             return self.client.get("api/v1/accounts/verify_credentials", "acct")
+        except Refused as error:
+            server = self.client.base_url
+            if error.status == 401:
+                return SourceError(f"{server} does not know the token (401): correct SOURCES__MASTODON__TOKEN")
+            if error.status in CLOSED:
+                return NotEntitled(
+                    f"{server} does not tell whose the token is: give it the scope read, or set "
+                    f"SOURCES__MASTODON__ACCOUNTS. {error}"
+                )
+            return SourceError(f"{error}. Check the option base_url: it is to be a server with Mastodon's API")
         except SourceError as error:
             return error
 
     def _own(self) -> Answer | None:
-        """The token's own account, None where it has none or may not read it; raises SourceError if no request will
-        get an answer."""
+        """The token's own account; None where it has none, as an app's, and the accounts are named. Raises SourceError
+        if no request will get an answer."""
         answer = self._credentials
         if isinstance(answer, Answer):
             return answer
-        status = answer.status if isinstance(answer, Refused) else None
-        if status == 401:
-            message = "does not know the token (it answers 401): correct SOURCES__MASTODON__TOKEN"
-        elif status == 404:
-            message = "has not Mastodon's API (it answers 404): correct SOURCES__MASTODON__BASE_URL"
-        elif status in CLOSED and self.handles:
+        if isinstance(answer, NotEntitled) and self.handles:
             return None
-        elif status in CLOSED:
-            message = f"does not tell whose the token is: give it the scope read, or set SOURCES__MASTODON__ACCOUNTS. {answer}"
-        else:
-            raise answer
-        raise SourceError(f"{self.client.base_url} {message}") from answer
+        raise answer
 
     @functools.cached_property
     def now(self) -> datetime:

@@ -26,12 +26,14 @@ from sandbox import (
     google_analytics,
     hubspot,
     mailchimp,
+    mastodon,
     partner_files,
     service_account,
     truth,
 )
 from sandbox.bluesky_view import View as BlueskyView
 from sandbox.company import CLOCK, Company
+from sandbox.mastodon_view import View as MastodonView
 from sandbox.server import Server, latest
 from sandbox.shop import READER, Database, tables
 from sandbox.social import OWN_HANDLES
@@ -46,9 +48,10 @@ SYSTEMS = (
     "access_logs",
     "google_analytics",
     "bluesky",
+    "mastodon",
 )
 FOLDERS = {"partner_files": "partner_files", "events": "events", "access_logs": "logs"}  # of systems that are files
-SHOWN = ("hubspot", "mailchimp", "google_analytics", "bluesky")  # of which a JSON file has what their server shows
+SHOWN = ("hubspot", "mailchimp", "google_analytics", "bluesky", "mastodon")  # a JSON file each: what their server shows
 ROOT = Path(os.environ.get("SANDBOX_ROOT", ".sandbox"))
 SCALE = float(os.environ.get("SANDBOX_SCALE", "1"))
 SEED = int(os.environ.get("SANDBOX_SEED", "1"))
@@ -129,6 +132,14 @@ def running(
             options["SOURCES__BLUESKY__PASSWORD"] = state["bluesky_password"]
             options["SOURCES__BLUESKY__BASE_URL"] = server.url
             options["SOURCES__BLUESKY__SEARCHES"] = json.dumps(['"catchment coffee"'])
+        if "mastodon" in wanted:
+            view = latest(root / "mastodon.json", MastodonView)
+            server = mastodon.serve(view, lambda: clock(root), state["mastodon_token"])
+            stack.callback(server.stop)
+            options.servers["mastodon"] = server
+            options["SOURCES__MASTODON__TOKEN"] = state["mastodon_token"]
+            options["SOURCES__MASTODON__BASE_URL"] = server.url
+            options["SOURCES__MASTODON__SEARCHES"] = json.dumps(["#CatchmentCoffee", "Catchment Coffee"])
         for system, server in options.servers.items():
             server.misbehave.configure(system, os.environ.get("SANDBOX_MISBEHAVE", ""))
         yield options
@@ -198,6 +209,7 @@ def _prepare(root: Path, scale: float, seed: int, stack: ExitStack) -> dict:
         "mailchimp_key": f"{secrets.token_hex(16)}-us1",
         "google_key": service_account.new_key(),
         "bluesky_password": "-".join(secrets.token_hex(2) for _ in range(4)),
+        "mastodon_token": secrets.token_urlsafe(32),
     }
     database = Database(root / "postgres")
     stack.callback(database.stop)
@@ -229,6 +241,7 @@ def _write(root: Path, company: Company, state: dict, database: Database) -> Non
     _replace(root / "mailchimp.json", company.newsletters.tables())
     _replace(root / "google_analytics.json", company.counted_visits.tables())
     _replace(root / "bluesky.json", company.social.tables("bluesky"))
+    _replace(root / "mastodon.json", company.social.tables("mastodon"))
     state["clock"] = str(company.today)
     _replace(root / "sandbox.json", state)
 

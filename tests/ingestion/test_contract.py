@@ -293,9 +293,11 @@ def test_json_paths(db):
         {"id": 1, "properties": {"email": "a@b", "place": {"city": "Wien"}}, "odd name": "o"},
         {"id": 2, "properties": {"email": "c@d", "place": {"city": "Graz", "zip": "8010"}, "age": 3}, "x": 0},
         {"id": 3, "properties": {"place": None}},
+        {"id": 4, "properties": {"email": "e@f", "place": None}},
         of=Nested,
     )
-    first, second = outcome.accepted.to_pylist()
+    first, second, without_place = outcome.accepted.to_pylist()
+    assert without_place["city"] is None
     assert (first["email"], first["city"], first["odd"], first["_unknown_fields"]) == ("a@b", "Wien", "o", None)
     unknown = {"x": 0, "properties": {"age": 3, "place": {"zip": "8010"}}}
     assert json.loads(second["_unknown_fields"]) == unknown
