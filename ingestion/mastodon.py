@@ -10,11 +10,6 @@ from ingestion.mastodon_api import Reader
 from ingestion.reading import resources
 from ingestion.stream import Event, Run, State, Stream
 
-_FAVOURITES = "How many people marked it as a favourite."
-_REBLOGS = "How many people boosted it."
-_REPLIES = "How many answers it has."
-_QUOTES = "How many people quoted it; null where the server does not count them."
-
 
 @contract
 class Accounts:
@@ -62,10 +57,6 @@ class Statuses:
     mentions: str | None = field("Accounts that it mentions: a JSON array of id, acct, username and url.")
     tags: str | None = field("Hashtags: a JSON array of name and url.")
     media_attachments: str | None = field("Pictures, videos and sounds: a JSON array.")
-    favourites_count: int | None = field(f"{_FAVOURITES} As last read.")
-    reblogs_count: int | None = field(f"{_REBLOGS} As last read.")
-    replies_count: int | None = field(f"{_REPLIES} As last read.")
-    quotes_count: int | None = field(f"{_QUOTES} As last read.")
     is_sensitive: bool | None = field("Whether its media are hidden at first.", source="sensitive")
     is_bot: bool | None = field("Whether the account says that it is automatic.", source="account.bot")
     created_at: datetime = field("When it was written (UTC).")
@@ -79,10 +70,10 @@ class Engagement:
 
     status_id: str = field("The status.", key=True)
     milestone: str = field("The age: 1h, 24h, 7d or 30d.", key=True)
-    favourites_count: int | None = field(_FAVOURITES)
-    reblogs_count: int | None = field(_REBLOGS)
-    replies_count: int | None = field(_REPLIES)
-    quotes_count: int | None = field(_QUOTES)
+    favourites_count: int | None = field("How many people marked it as a favourite.")
+    reblogs_count: int | None = field("How many people boosted it.")
+    replies_count: int | None = field("How many answers it has.")
+    quotes_count: int | None = field("How many people quoted it; null where the server does not count them.")
     created_at: datetime = field("When the status was written (UTC).")
     measured_at: datetime = field("When the server said so (UTC).")
 
@@ -97,10 +88,11 @@ _DROPPED = {
     "statuses": (
         *("account.*", "reblog.*", "quote.*", "quote.quoted_status.*", "quote_approval", "tagged_collections"),
         *("application", "card", "emojis", "poll", "text"),
+        *("favourites_count", "reblogs_count", "replies_count", "quotes_count"),
         *("bookmarked", "favourited", "filtered", "muted", "pinned", "reblogged"),
     ),
 }
-"""What Mastodon 4.7 sends beside: looks, and what the statuses are to the token's owner."""
+"""What Mastodon 4.7 has beside: looks, what is elsewhere, and what the statuses are to the token's owner."""
 
 STREAMS = [
     Stream("accounts", dataclasses.replace(Accounts, dropped=_DROPPED["accounts"]), State()),

@@ -1,8 +1,8 @@
-"""Reading Mastodon's API: lists from the newest on, threads, and statuses that are due to be looked at again."""
+"""Reading Mastodon's API: lists from the newest status on, the threads of our own statuses, and the statuses that we
+know already, asked for by their ids when they come of an age."""
 
-import functools
-import types
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import contextlib
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -10,12 +10,16 @@ from urllib.parse import quote
 from ingestion.contract import items
 from ingestion.errors import PartFailed, SourceError
 from ingestion.http import Answer, Client, Limit, Refused
-from ingestion.stream import Gone, Page, Stream, Window
+from ingestion.stream import Gone, Page, Recheck, Stream, Window
 
 MILESTONES = {"1h": timedelta(hours=1), "24h": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
 """Ages at which a status is looked at again: how many reacted, whether it was edited, whether it is still there."""
 
 OPEN_FOR = MILESTONES["30d"]
+"""How far back a search goes at first, and how old a status of ours may be whose thread is read."""
+
+SWEEP = timedelta(days=7)
+"""After which every known status is looked at again."""
 
 LOOK_BACK = timedelta(days=1)
 """Of what was read up to a moment, so much is read again: what other servers deliver late has its old place."""
@@ -26,11 +30,14 @@ LIMIT, PAGING_LIMIT = (300, 300), (300, 900)
 PAGE, NOTIFICATIONS_PAGE, BATCH = 40, 80, 20
 """Statuses and notifications in a page, and statuses asked for by id at once: the most that Mastodon gives."""
 
-KEPT_ANSWERS = 200
-"""So many answers are kept, so that two streams that are read from the same ones ask but once."""
+COUNTERS = ("favourites_count", "reblogs_count", "replies_count", "quotes_count")
 
-GONE = (404, 410)
-CLOSED = (401, 403, 422)
+GONE, CLOSED = (404, 410), (401, 403, 422)
+"""What a server answers for what is not there, and for what it does not show to the token."""
+
+Row = dict[str, Any]
+Pages = Iterator[tuple[Answer, list[tuple[datetime, Row]]]]
+"""Answers, and the statuses in them, each with the moment by which the list is sorted."""
 
 
 class NotEntitled(SourceError):
@@ -41,25 +48,20 @@ class AccountGone(SourceError):
     """An account of ours is not there."""
 
 
-class Found(NamedTuple):
-    """Statuses that one answer has, and of those that just came of age the milestone."""
-
-    statuses: list[dict[str, Any]]
-    milestones: dict[str, str]
-    answer: Answer
-
-
 class Part(NamedTuple):
-    """A list of statuses: `pages()` gives it from the newest on, each with the moment that it is sorted by; the first
-    time as far back as `first`."""
+    """A list of statuses from the newest on; at first it is read as far back as `first`."""
 
     name: str
-    pages: Callable[[], Iterator[tuple[Answer, list[tuple[datetime, dict[str, Any]]]]]]
-    first: datetime | None
+    pages: Callable[[], Pages]
+    first: datetime | None = None
 
 
 class Reader:
-    """Reads one stream after the other: a server that allows one request a second is not faster for more at once."""
+    """Reads one stream after the other: a server that allows one request a second is not faster for more at once.
+
+    The statuses' counters come with the statuses: what of them is to be noted as engagement is kept until that stream
+    is read, after the statuses.
+    """
 
     def __init__(self, base_url: str, token: str, accounts: list[str] | None, searches: list[str] | None) -> None:
         self.client = Client(
@@ -71,354 +73,315 @@ class Reader:
         )
         self.paging, self.searches = Limit(*PAGING_LIMIT), searches or []
         self.handles = [handle.strip().removeprefix("@") for handle in accounts or []]
-        self._ask = functools.lru_cache(KEPT_ANSWERS)(self._ask_server)
+        self.credentials: Answer | SourceError | None = None
+        self.profiles: dict[str, Answer] = {}
+        self.engagement: list[Page] | None = None
 
-    def read(self, stream: Stream, window: Window) -> Iterator[Page | Gone]:
-        """Yields the rows, and what is gone."""
+    def read(self, stream: Stream, window: Window) -> Iterator[Page | Recheck | Gone]:
+        """Yields what is new since the last run, and what became of the statuses that are known."""
+        self._log_in()
         window.is_complete = False  # what is not among the newest is not gone
-        self._own()
-        match stream.name:
-            case "accounts":
-                yield from self._accounts(window)
-            case "statuses":
-                for found in self._walk(window, None):
-                    yield found if isinstance(found, Gone) else _statuses_page(found)
-            case "engagement":
-                for found in self._walk(window, self.now - OPEN_FOR):
-                    if isinstance(found, Found) and found.milestones:
-                        yield _engagement_page(found)
+        read = {"accounts": self._accounts, "statuses": self._statuses, "engagement": self._engagement}[stream.name]
+        yield from read(window)
 
     def check(self, stream: Stream) -> str:
-        """Whose statuses are read, and what is searched for; raises SourceError if the token is wrong."""
-        handles = [answer.json["acct"] for answer in map(self._account, self._own_handles())]
-        return f"of {', '.join(handles)}" + (f"; found by {', '.join(self.searches)}" if self.searches else "")
+        """How many statuses our accounts have; raises SourceError if the token or an account is wrong."""
+        self._log_in()
+        profiles = [self._profile(handle).json for handle in self.handles]
+        count = sum(int(profile.get("statuses_count") or 0) for profile in profiles)
+        return f"{count:,} statuses of {', '.join(self.handles)}"
 
     def close(self) -> None:
         """Closes the connections."""
-        self._ask.cache_clear()
         self.client.close()
 
     # Accounts
 
-    @functools.cached_property
-    def _credentials(self) -> Answer | SourceError:
-        """The token's own account; asked once, so that a server that is not to be had is waited for once."""
-        try:
-            return self.client.get("api/v1/accounts/verify_credentials", "acct")
-        except Refused as error:
-            server = self.client.base_url
-            if error.status == 401:
-                return SourceError(f"{server} does not know the token (401): correct SOURCES__MASTODON__TOKEN")
-            if error.status in CLOSED:
-                return NotEntitled(
-                    f"{server} does not tell whose the token is: give it the scope read, or set "
-                    f"SOURCES__MASTODON__ACCOUNTS. {error}"
-                )
-            return SourceError(f"{error}. Check the option base_url: it is to be a server with Mastodon's API")
-        except SourceError as error:
-            return error
+    def _log_in(self) -> None:
+        """Asks whose the token is; once, so that a server that is not to be had is waited for once."""
+        if self.credentials is None:
+            try:
+                self.credentials = self.client.get("api/v1/accounts/verify_credentials", "acct")
+            except Refused as error:
+                self.credentials = _of_token(error, self.client.base_url)
+            except SourceError as error:
+                self.credentials = error
+        if isinstance(self.credentials, Answer):
+            handle = self.credentials.json["acct"]
+            self.profiles[handle] = self.credentials
+            self.handles = self.handles or [handle]
+        elif not (isinstance(self.credentials, NotEntitled) and self.handles):  # a token of an app has no account
+            raise self.credentials
 
-    def _own(self) -> Answer | None:
-        """The token's own account; None where it has none, as an app's, and the accounts are named. Raises SourceError
-        if no request will get an answer."""
-        answer = self._credentials
-        if isinstance(answer, Answer):
-            return answer
-        if isinstance(answer, NotEntitled) and self.handles:
-            return None
-        raise answer
-
-    @functools.cached_property
-    def now(self) -> datetime:
+    def _now(self) -> datetime:
         """What time it was for the server when reading began."""
-        own = self._own()
-        return own.served_at if own else datetime.now(UTC)
+        return self.credentials.served_at if isinstance(self.credentials, Answer) else datetime.now(UTC)
 
-    def _own_handles(self) -> list[str]:
-        own = self._own()
-        return self.handles or [own.json["acct"]]
-
-    def _account(self, handle: str) -> Answer:
-        own = self._own()
-        if own and handle == own.json["acct"]:
-            return own
-        return self._of_account(handle, lambda: self._get("api/v1/accounts/lookup", acct=handle))
-
-    def _of_account(self, handle: str, ask: Callable[[], Answer]) -> Answer:
-        try:
-            return ask()
-        except Refused as error:
-            if error.status not in GONE:
-                raise
-            raise AccountGone(
-                f"there is no account {handle}: it was closed or suspended, or is misspelled. If it is to be left out, "
-                f"correct SOURCES__MASTODON__ACCOUNTS. {error}"
-            ) from error
+    def _profile(self, handle: str) -> Answer:
+        if handle not in self.profiles:
+            self.profiles[handle] = _of_account(handle, lambda: self._get("api/v1/accounts/lookup", acct=handle))
+        return self.profiles[handle]
 
     def _accounts(self, window: Window) -> Iterator[Page | Gone]:
         """The figures of every account, and which of those that once were there is gone."""
         ids: dict[str, str] = window.state.setdefault("ids", {})
-
-        def read(handle: str) -> Iterator[Page | Gone]:
+        failures = []
+        for handle in self.handles:
             began_at = datetime.now(UTC)
             try:
-                answer = self._account(handle)
-            except AccountGone:
-                if handle in ids:
+                answer = self._profile(handle)
+            except SourceError as error:
+                failures.append(str(error))
+                if isinstance(error, AccountGone) and handle in ids:
                     yield Gone([ids[handle]], began_at)
-                raise
-            ids[handle] = answer.json["id"]
-            yield Page(items([answer.json], answer.path, "acct"), answer.observed_at)
-
-        yield from _of_each({f"@{handle}": functools.partial(read, handle) for handle in self._own_handles()}, window)
+            else:
+                ids[handle] = str(answer.json.get("id"))
+                yield Page(items([answer.json], "accounts", "acct"), answer.observed_at)
+        if failures:
+            raise PartFailed("; ".join(failures))
 
     # Statuses
 
-    def _walk(self, window: Window, not_before: datetime | None) -> Iterator[Found | Gone]:
-        """The statuses that are new since the last time, in every part, those that came of age, and the threads of our
-        own among them."""
-        watch = Watch(window.state.setdefault("open", {}))
+    def _statuses(self, window: Window) -> Iterator[Page | Recheck]:
+        """Every part goes on where it was left; one that can't be read stops no other, and one that the server does not
+        show to the token is noted, unless that is all of them."""
+        self.engagement = []
         read_until: dict[str, str] = window.state.setdefault("read_until", {})
-
-        def read(part: Part) -> Iterator[Found]:
-            since = window.since if window.is_partial else _moment(read_until.get(part.name)) or part.first
-            since = max(filter(None, [since, not_before]), default=None)
-            for answer, rows in part.pages():
-                yield watch.see([status for _, status in rows if _is_asked_for(status, window)], answer)
-                if since and all(moment < since for moment, _ in rows):
-                    break
-            read_until[part.name] = (self.now - LOOK_BACK).isoformat()
-
-        parts = {part.name: functools.partial(read, part) for part in self._parts()}
-        then = {"statuses that came of age": lambda: self._again(watch), "threads": lambda: self._threads(watch)}
-        yield from _of_each(parts, window, {} if window.is_partial else then)
-        window.reached = None if window.is_partial else self.now - LOOK_BACK
+        parts, answered = list(self._parts()), dict[str, None]()  # answered: statuses of ours
+        failures, refused = [], {}
+        for part in [*parts, Part("threads", lambda: self._threads(answered))]:
+            since = window.since if window.is_partial else _moment(read_until.get(part.name))
+            bound = since if window.is_partial else since - LOOK_BACK if since else part.first
+            try:
+                for answer, rows in part.pages():
+                    yield self._page([status for _, status in rows], answer, since, window, answered)
+                    if bound and all(moment < bound for moment, _ in rows):
+                        break
+            except NotEntitled as error:
+                refused[part.name] = f"nothing of {part.name}: {error}"
+            except SourceError as error:
+                failures.append(f"{part.name}: {error}")
+            else:
+                read_until[part.name] = self._now().isoformat()
+        if refused.keys() >= {part.name for part in parts}:
+            raise NotEntitled("; ".join(refused.values()))
+        window.notes += refused.values()
+        if not window.is_partial:
+            since = _moment(read_until.get("known"))
+            yield Recheck(
+                datetime.now(UTC),
+                self._due(since, window),
+                lambda keys: self._again(keys["status_id"].to_pylist(), since, window, failures),
+            )
+            read_until["known"] = self._now().isoformat()
+            window.reached = self._now()
+        if failures:
+            raise PartFailed("; ".join(failures))
 
     def _parts(self) -> Iterator[Part]:
-        for handle in self._own_handles():
-            yield Part(f"@{handle}", functools.partial(self._written_by, handle), None)
-        yield Part("mentions", self._mentions, None)
+        for handle in self.handles:
+            yield Part(f"@{handle}", lambda handle=handle: self._written_by(handle))
+        yield Part("mentions", self._mentions)
         for search in self.searches:
-            pages = self._tagged if search.startswith("#") else self._searched
-            yield Part(search, functools.partial(pages, search), self.now - OPEN_FOR)
+            pages = self._tagged if search.startswith("#") else self._found
+            yield Part(f"search for {search}", lambda pages=pages, term=search: pages(term), self._now() - OPEN_FOR)
 
-    def _written_by(self, handle: str) -> Iterator[tuple[Answer, list]]:
-        account_id = self._account(handle).json["id"]
-        pages = self._pages(f"api/v1/accounts/{quote(account_id)}/statuses", limit=PAGE)
-        while answer := self._of_account(handle, lambda: next(pages, None)):
+    def _written_by(self, handle: str) -> Pages:
+        key = quote(str(self._profile(handle).json["id"]), safe="")
+        pages = self._pages(f"api/v1/accounts/{key}/statuses", limit=PAGE)
+        while answer := _of_account(handle, lambda: next(pages, None)):
             yield answer, _dated(answer.json)
 
-    def _mentions(self) -> Iterator[tuple[Answer, list]]:
+    def _mentions(self) -> Pages:
         """A notification is dated when it came, which may be long after the status was written."""
-        parameters = {"types[]": "mention", "limit": NOTIFICATIONS_PAGE}
-        for answer in self._pages("api/v1/notifications", **parameters):
+        for answer in self._pages("api/v1/notifications", limit=NOTIFICATIONS_PAGE, **{"types[]": "mention"}):
             rows = [row for row in answer.json if row.get("type") == "mention" and row.get("status")]
-            yield answer, [(_moment(row.get("created_at")) or self.now, row["status"]) for row in rows]
+            yield answer, [(_moment(row.get("created_at")) or self._now(), row["status"]) for row in rows]
 
-    def _tagged(self, search: str) -> Iterator[tuple[Answer, list]]:
+    def _tagged(self, search: str) -> Pages:
         for answer in self._pages(f"api/v1/timelines/tag/{quote(search[1:], safe='')}", limit=PAGE):
             yield answer, _dated(answer.json)
 
-    def _searched(self, search: str) -> Iterator[tuple[Answer, list]]:
-        """Pages by offset: Mastodon takes max_id here for a day."""
+    def _found(self, search: str) -> Pages:
+        """Pages by offset, as max_id means a time here; what is new meanwhile moves the others on, and hides none."""
         offset, before = 0, None
         while True:
             answer = self._get("api/v2/search", q=search, type="statuses", limit=PAGE, offset=offset)
-            statuses = answer.json.get("statuses") if isinstance(answer.json, dict) else None
-            if statuses is None:
-                raise SourceError(f"{answer.path}: the answer has no statuses: {str(answer.json)[:200]}")
-            ids = [status.get("id") for status in statuses]
-            if ids and ids == before:
-                raise SourceError(
-                    f"{answer.path} repeats the page before it: the server does not page through its results"
-                )
-            if not ids:
+            statuses = _list(answer, "statuses")
+            if not statuses:
                 return
+            if (ids := [status.get("id") for status in statuses]) == before:
+                raise SourceError(f"{answer.path} repeats the page before it: the server can't page through results")
             yield answer, _dated(statuses)
             offset, before = offset + PAGE, ids
 
-    def _again(self, watch: "Watch") -> Iterator[Found | Gone]:
-        """The statuses that came of age and were in no list; those that the server no longer has are gone."""
-        due = watch.due(self.now)
-        for start in range(0, len(due), BATCH):
-            ids = due[start : start + BATCH]
-            try:
-                answer = self._get("api/v1/statuses", **{"id[]": tuple(ids)})
-                yield watch.see([status for status in _list(answer) if status.get("id") in ids], answer)
-            except (Refused, NotEntitled):
-                pass  # only Mastodon has this list, from 4.3 on; what it does not have is asked for one by one
-            for key in ids:
-                if key not in watch.seen:
-                    yield self._one_again(key, watch)
+    def _threads(self, answered: dict[str, None]) -> Pages:
+        """What was answered to our own statuses, and to the answers."""
+        while answered:
+            key, _ = answered.popitem()
+            answer = self._one(f"{quote(key, safe='')}/context")
+            if answer:  # or deleted a moment ago
+                yield answer, _dated(_list(answer, "descendants"))
 
-    def _one_again(self, key: str, watch: "Watch") -> Found | Gone:
-        began_at = datetime.now(UTC)
+    def _due(self, since: datetime | None, window: Window) -> str:
+        """Which known statuses are looked at again: those that came of an age since the last run, or all."""
+        swept_at = _moment(window.state.get("swept_at"))
+        if not since or not swept_at or self._now() - swept_at >= SWEEP:
+            window.state["swept_at"] = self._now().isoformat()
+            return "true"
+        return " or ".join(
+            f"created_at > timestamptz '{since - age}' and created_at <= timestamptz '{self._now() - age}'"
+            for age in MILESTONES.values()
+        )
+
+    def _again(self, keys: list[str], since: datetime | None, window: Window, failures: list[str]) -> Iterator[Page]:
+        """The known statuses that are still there. The stream ends here if that can't be told, since what is not
+        yielded is gone."""
+        keys.sort(key=lambda key: (len(key), key))
+        answered: dict[str, None] = {}
         try:
-            answer = self._get(f"api/v1/statuses/{quote(key, safe='')}")
-        except Refused as error:
-            if error.status not in GONE:
-                raise
-            watch.forget(key)
-            return Gone([key], began_at)
-        return watch.see([answer.json], answer)
+            for start in range(0, len(keys), BATCH):
+                for statuses, answer in self._by_ids(keys[start : start + BATCH]):
+                    yield self._page(statuses, answer, since, window, answered)
+            for answer, rows in self._threads(answered):
+                yield self._page([status for _, status in rows], answer, since, window, {})
+        except SourceError as error:
+            raise PartFailed("; ".join([*failures, f"known statuses: {error}"])) from error
 
-    def _threads(self, watch: "Watch") -> Iterator[Found]:
-        """What was answered to our own statuses that were read, and to the answers."""
-        own = {self._account(handle).json["id"] for handle in self._own_handles()}
-        for key, account_id in list(watch.answered.items()):
-            if account_id in own:
-                try:
-                    answer = self._get(f"api/v1/statuses/{quote(key, safe='')}/context")
-                except Refused as error:
-                    if error.status not in GONE:
-                        raise
-                    continue  # deleted a moment ago
-                yield watch.see(answer.json["descendants"], answer)
+    def _by_ids(self, keys: list[str]) -> Iterator[tuple[list[Row], Answer]]:
+        """The statuses of these ids. Only Mastodon has a list of them, from 4.3 on; what is not in it is asked for
+        singly."""
+        missing = dict.fromkeys(keys)
+        with contextlib.suppress(Refused, NotEntitled):
+            answer = self._get("api/v1/statuses", **{"id[]": keys})
+            statuses = [status for status in _list(answer) if status.get("id") in missing]
+            for status in statuses:
+                missing.pop(status["id"], None)
+            yield statuses, answer
+        for key in missing:
+            if answer := self._one(quote(key, safe="")):
+                yield [answer.json], answer
+
+    def _one(self, path: str) -> Answer | None:
+        """What the server has of one status; None if that is not there."""
+        try:
+            return self._get(f"api/v1/statuses/{path}")
+        except Refused as error:
+            if error.status in GONE:
+                return None
+            raise
+
+    def _page(
+        self, statuses: list[Row], answer: Answer, since: datetime | None, window: Window, answered: dict[str, None]
+    ) -> Page:
+        """The statuses in an answer, those that were asked for; puts aside what is engagement, and notes which of ours
+        were answered. Private letters are none of ours to keep."""
+        statuses = [
+            status for status in statuses if status.get("visibility") != "direct" and _is_within(status, window)
+        ]
+        path = answer.path.partition("?")[0]
+        rows = [row for status in statuses if (row := _engagement(status, answer, since))]
+        self.engagement.append(Page(items(rows, path, "status_id"), answer.observed_at))
+        own = {self.profiles[handle].json.get("id") for handle in self.handles if handle in self.profiles}
+        for status in statuses:
+            is_own = (status.get("account") or {}).get("id") in own
+            is_open = (_moment(status.get("created_at")) or self._now()) >= self._now() - OPEN_FOR
+            if is_own and is_open and status.get("replies_count") and not status.get("reblog"):
+                answered[status["id"]] = None
+        rows = [{**status, "updated_at": status.get("edited_at") or status.get("created_at")} for status in statuses]
+        return Page(items(rows, path, "id"), answer.observed_at)
+
+    def _engagement(self, window: Window) -> Iterator[Page]:
+        if self.engagement is None:
+            raise SourceError("the counters come with the statuses, which were not read: see the stream statuses")
+        window.reached = None if window.is_partial else self._now()
+        yield from self.engagement
 
     # Requests
 
     def _pages(self, path: str, **parameters: Any) -> Iterator[Answer]:
-        """The pages of a list, from the newest on, each with the cursor that the Link header of the one before has."""
+        """The pages of a list, each with the cursor that the Link header of the one before has."""
         following: dict[str, str] = {}
         cursors = set()
         while True:
             answer = self._get(path, **parameters, **following)
-            _list(answer)
+            rows = _list(answer)
             yield answer
             following = {name: value for name, value in answer.next_query.items() if name not in parameters}
-            if not following or not answer.json:
+            if not following or not rows:
                 return
             if (cursor := tuple(sorted(following.items()))) in cursors:
-                raise SourceError(
-                    f"{answer.path} names a page that was read already as the next one: the list does not end"
-                )
+                raise SourceError(f"{answer.path} gives a cursor that was given before: the list does not end")
             cursors.add(cursor)
 
     def _get(self, path: str, **parameters: Any) -> Answer:
-        return self._ask(path, tuple(parameters.items()))
-
-    def _ask_server(self, path: str, parameters: tuple[tuple[str, Any], ...]) -> Answer:
-        if {"max_id", "offset"} & dict(parameters).keys():
+        if parameters.get("max_id") or parameters.get("offset"):
             self.paging.wait()
         try:
-            return self.client.get(path, **dict(parameters))
+            return self.client.get(path, **parameters)
         except Refused as error:
             if error.status in CLOSED:
-                raise NotEntitled(
-                    f"not entitled: give the token the right, if the server grants it. {error}"
-                ) from error
+                raise NotEntitled(f"not entitled: the server does not show it to this token. {error}") from error
             raise
 
 
-class Watch:
-    """The statuses younger than 30 days: `open` has of each when it was written, and how many milestones are past.
-
-    Of this run: `seen` are those that were read, `answered` those of them that have answers, with who wrote them.
-    """
-
-    def __init__(self, open_: dict[str, list[Any]]) -> None:
-        self.open, self.seen, self.answered = open_, set(), {}
-
-    def see(self, statuses: list[dict[str, Any]], answer: Answer) -> Found:
-        """Notes that statuses were read, and tells which of them passed a milestone since they were read before.
-        Private letters are none of ours to keep."""
-        statuses = [status for status in statuses if status.get("visibility") != "direct"]
-        milestones = {}
-        for status in statuses:
-            key, created_at = status.get("id"), _moment(status.get("created_at"))
-            if not key or not created_at or status.get("reblog"):
-                continue
-            age = answer.served_at - created_at
-            if key not in self.open and age > OPEN_FOR:
-                continue
-            self.seen.add(key)
-            if status.get("replies_count"):
-                self.answered[key] = (status.get("account") or {}).get("id")
-            _, past = self.open.setdefault(key, [created_at.isoformat(), 0])
-            if _past(age) > past:
-                self.open[key][1] = _past(age)
-                milestones[key] = list(MILESTONES)[_past(age) - 1]
-            if _past(age) == len(MILESTONES):
-                self.forget(key)
-        return Found(statuses, milestones, answer)
-
-    def due(self, now: datetime) -> list[str]:
-        """Those that passed a milestone and were not read in this run, in order of their ids."""
-        due = [
-            key
-            for key, (created_at, past) in self.open.items()
-            if key not in self.seen and _past(now - datetime.fromisoformat(created_at)) > past
-        ]
-        return sorted(due, key=lambda key: (len(key), key))
-
-    def forget(self, key: str) -> None:
-        """It is old enough, or gone."""
-        self.open.pop(key, None)
+def _of_token(error: Refused, server: str) -> SourceError:
+    """What a person should do about a token that was refused."""
+    if error.status == 401:
+        return SourceError(f"{server} does not know the token (it answers 401): correct SOURCES__MASTODON__TOKEN")
+    if error.status in CLOSED:
+        return NotEntitled(
+            f"{server} does not tell whose the token is: give it the scope read, or set SOURCES__MASTODON__ACCOUNTS. "
+            f"{error}"
+        )
+    return SourceError(f"{error}. Check the option base_url: it is to be a server with Mastodon's API")
 
 
-def _past(age: timedelta) -> int:
-    return sum(age >= milestone for milestone in MILESTONES.values())
+def _of_account(handle: str, ask: Callable[[], Any]) -> Any:
+    """What is asked for of an account; raises AccountGone if that is not there."""
+    try:
+        return ask()
+    except Refused as error:
+        if error.status not in GONE:
+            raise
+        raise AccountGone(
+            f"there is no account {handle}: it was closed or suspended, or is misspelled. If it is to be left out, "
+            f"correct SOURCES__MASTODON__ACCOUNTS. {error}"
+        ) from error
 
 
-def _of_each(
-    parts: dict[str, Callable[[], Iterable[Any]]],
-    window: Window,
-    then: Mapping[str, Callable[[], Iterable[Any]]] = types.MappingProxyType({}),
-) -> Iterator[Any]:
-    """What is read of each part, and `then`; one that can't be read stops no other, and one that the server does not
-    show to the token is noted, unless those are all parts."""
-    failures, refused = [], []
-    for name, read in [*parts.items(), *then.items()]:
-        try:
-            yield from read()
-        except NotEntitled as error:
-            refused.append(f"nothing of {name}: {error}")
-        except SourceError as error:
-            failures.append(f"{name}: {error}")
-        if len(refused) == len(parts):
-            raise NotEntitled("; ".join(refused))
-    window.notes += refused
-    if failures:
-        raise PartFailed("; ".join(failures))
+def _engagement(status: Row, answer: Answer, since: datetime | None) -> Row | None:
+    """The counters of a status, if it came of an age since it was last looked at; those of earlier ages were missed."""
+    created_at = _moment(status.get("created_at"))
+    if not created_at or status.get("reblog"):
+        return None
+    past = [name for name, age in MILESTONES.items() if created_at + age <= answer.served_at]
+    if not past or (since and created_at + MILESTONES[past[-1]] <= since):
+        return None
+    own = {"status_id": status.get("id"), "milestone": past[-1], "measured_at": answer.served_at}
+    return own | {name: status.get(name) for name in (*COUNTERS, "created_at")}
 
 
-def _statuses_page(found: Found) -> Page:
-    rows = [{**status, "updated_at": status.get("edited_at") or status.get("created_at")} for status in found.statuses]
-    return Page(items(rows, found.answer.path.partition("?")[0], "id"), found.answer.observed_at)
-
-
-def _engagement_page(found: Found) -> Page:
-    names = ("favourites_count", "reblogs_count", "replies_count", "quotes_count", "created_at")
-    rows = [
-        {
-            "status_id": status["id"],
-            "milestone": found.milestones[status["id"]],
-            "measured_at": found.answer.served_at,
-            **{name: status.get(name) for name in names},
-        }
-        for status in found.statuses
-        if status.get("id") in found.milestones
-    ]
-    return Page(items(rows, found.answer.path.partition("?")[0], "status_id"), found.answer.observed_at)
-
-
-def _list(answer: Answer) -> list[dict[str, Any]]:
-    if not isinstance(answer.json, list):
+def _list(answer: Answer, member: str = "") -> list[Row]:
+    """The answer, or its member, which is to be a list."""
+    rows = answer.json.get(member) if member and isinstance(answer.json, dict) else answer.json
+    if not isinstance(rows, list):
         raise SourceError(f"{answer.path}: the answer is no list: {str(answer.json)[:200]}")
-    return answer.json
+    return rows
 
 
-def _dated(statuses: list[dict[str, Any]]) -> list[tuple[datetime, dict[str, Any]]]:
+def _dated(statuses: list[Row]) -> list[tuple[datetime, Row]]:
     """One without a date, which the contract rejects, bounds nothing."""
     newest = datetime.max.replace(tzinfo=UTC)
     return [(_moment(status.get("created_at")) or newest, status) for status in statuses]
 
 
-def _is_asked_for(status: dict[str, Any], window: Window) -> bool:
+def _is_within(status: Row, window: Window) -> bool:
     """Whether it was written between --since and --until, where those are given."""
     created_at = _moment(status.get("created_at"))
-    is_early = created_at and window.is_partial and window.since and created_at < window.since
-    return not is_early and not (created_at and window.until and created_at >= window.until)
+    if not window.is_partial or created_at is None:
+        return True
+    return not (window.since and created_at < window.since) and not (window.until and created_at >= window.until)
 
 
 def _moment(text: Any) -> datetime | None:

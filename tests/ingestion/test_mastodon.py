@@ -1,6 +1,7 @@
 """The Mastodon loader against the sandbox's server, over a network that the tests make."""
 
 import functools
+import itertools
 import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -37,7 +38,7 @@ class Network:
     """The company's account and another one behind the sandbox's server; `clock` is what time it is there."""
 
     def __init__(self) -> None:
-        self.clock = NOON
+        self.clock, self.numbers = NOON, itertools.count(1)
         self.tables = {"accounts": [], "posts": []}
         self.account(OWN, "catchment@social.example", is_own=True)
         self.account(ELSE, "mia@cafe.example")
@@ -55,8 +56,11 @@ class Network:
     def post(self, written: str, at: datetime | None = None, author: str = OWN, **values) -> dict:
         """A new post, with an id that tells when it was written; written just now if it does not say when."""
         at = at or self.clock
-        number = len(self.tables["posts"]) + 1
-        row = {"key": str((int(at.timestamp() * 1000) << 16) + number), "author": author, "created_at": text(at)}
+        row = {
+            "key": str((int(at.timestamp() * 1000) << 16) + next(self.numbers)),
+            "author": author,
+            "created_at": text(at),
+        }
         row |= {"edited_at": None, "text": written, "languages": ["en"], "kind": "own", "reply_to": None}
         row |= {"tags": [word[1:] for word in written.split() if word[0] == "#"], "mentions": [], "links": []}
         if "@catchment@social.example" in written:
@@ -69,6 +73,11 @@ class Network:
     def mention(self, written: str, at: datetime | None = None, **values) -> dict:
         """A post of somebody's with the company's handle."""
         return self.post(f"@catchment@social.example {written}", at, ELSE, **values)
+
+    def crowd(self) -> None:
+        """So many mentions of 50 minutes ago that the older ones are on no first page."""
+        for _ in range(mastodon_api.NOTIFICATIONS_PAGE):
+            self.mention("me too", NOON - 50 * MINUTE)
 
     def delete(self, post: dict) -> None:
         """It is there no longer."""
@@ -149,12 +158,11 @@ def test_own_statuses_mentions_replies_and_what_searches_find_land(network, run,
 
 
 def test_a_status_lands_as_it_is(network, run, warehouse):
-    post = network.mention("1 < 2 & #more\n\nhttps://x.example/?a=1&b=2", likes=7, reposts=3, quotes=1, replies=0)
+    post = network.mention("1 < 2 & #more\n\nhttps://x.example/?a=1&b=2")
     run("statuses")
     ((*texts, tags, mentions),) = warehouse.query(
-        """select account_handle, account_name, language, visibility, content, favourites_count, reblogs_count,
-        quotes_count, created_at, updated_at, edited_at, json_extract_string(tags, '$[0].name'), mentions
-        from raw_mastodon.statuses"""
+        """select account_handle, account_name, language, visibility, content, created_at, updated_at, edited_at,
+        json_extract_string(tags, '$[0].name'), mentions from raw_mastodon.statuses"""
     )
     home = "https://social.example"
     content = (
@@ -165,7 +173,7 @@ def test_a_status_lands_as_it_is(network, run, warehouse):
         "x.example/?a=1&amp;b=2</a></p>"
     )
     name = "Mia@Cafe.Example"
-    assert texts == ["mia@cafe.example", name, "en", "public", content, 7, 3, 1, NOON, NOON, None]
+    assert texts == ["mia@cafe.example", name, "en", "public", content, NOON, NOON, None]
     assert tags == "more" and json.loads(mentions)[0]["acct"] == "catchment"
     assert warehouse.query("select status_id from raw_mastodon.statuses") == [(post["key"],)]
 
@@ -223,6 +231,7 @@ def test_other_servers_leave_out_what_they_do_not_know(run, warehouse, monkeypat
         ),
         "GET /api/v1/notifications": lambda call: Response.json(200, []),
         "GET /api/v1/statuses/01HZX": lambda call: Response.json(200, status | {"favourites_count": 4}),
+        "GET /api/v1/statuses": lambda call: Response.json(405, {"error": "Method Not Allowed"}),
     }
     server = Server(answers, Response.json(404, {"error": "Not Found"}))
     server.now = lambda: (NOON + clock).timestamp()
@@ -232,26 +241,29 @@ def test_other_servers_leave_out_what_they_do_not_know(run, warehouse, monkeypat
     try:
         clock = timedelta()
         assert set(statuses(run()).values()) == {"complete"}
-        answers["GET /api/v1/accounts/01A/statuses"] = None
         server.routes = {k: v for k, v in server.routes.items() if "01A" not in k.pattern}
         clock = 8 * DAY
-        run("engagement")
+        ledger = run("statuses", "engagement")
+        assert "there is no account catchment" in ledger["statuses"]["error"]
         query = "select milestone, favourites_count from raw_mastodon.engagement order by 1"
         assert warehouse.query(query) == [("1h", None), ("7d", 4)]
     finally:
         server.stop()
 
 
-def test_what_does_not_fit_is_rejected_alone(network, run, ids, warehouse, monkeypatch):
+def test_what_does_not_fit_is_rejected_alone(network, run, ids, warehouse):
     posts = [network.post(f"Number {number}") for number in range(5)]
     broken = {
         posts[0]["key"]: {"id": None},
         posts[1]["key"]: {"created_at": "yesterday"},
-        posts[2]["key"]: {"favourites_count": "many"},
+        posts[2]["key"]: {"sensitive": "perhaps"},
         posts[3]["key"]: {"account": None},
     }
-    status = View._status
-    monkeypatch.setattr(View, "_status", lambda view, row: status(view, row) | broken.get(row["key"], {}))
+
+    def change(rows: list[dict]) -> list[dict]:
+        return [row | broken.get(row["id"], {}) for row in rows]
+
+    network.misbehave.next("drift", path="/statuses", change=change)
     ledger = run("statuses")
     assert (ledger["status"], ledger["rows_rejected"]) == ("complete", 4)
     assert ids() == of(posts[4])
@@ -259,7 +271,7 @@ def test_what_does_not_fit_is_rejected_alone(network, run, ids, warehouse, monke
     for reason in (
         "status_id: is missing",
         "created_at: 'yesterday'",
-        "favourites_count: 'many'",
+        "is_sensitive: 'perhaps'",
         "account_id: is missing",
     ):
         assert any(reason in found for found in reasons), reasons
@@ -307,16 +319,17 @@ def test_the_next_run_reads_what_is_new_and_the_day_before(network, run, ids):
     network.clock += HOUR
     new = network.post("new")
     late = network.mention("delivered late", NOON - 20 * HOUR)
-    assert counts(run()["statuses"])[:3] == (42, 2, 40)
+    assert counts(run()["statuses"])[:3] == (82, 2, 80)
     assert ids() == of(*old, recent, new, late)
-    assert network.asked()[f"accounts/{OWN}/statuses"] == 1
+    assert network.asked()[f"accounts/{OWN}/statuses"] == 2  # the second one is older than a day throughout
 
 
-def test_both_streams_are_read_from_the_same_answers(network, run):
-    network.post("hello", replies=1)
+def test_engagement_asks_for_nothing_of_its_own(network, run):
+    network.post("hello", NOON - 2 * HOUR, replies=1)
     network.mention("hi")
-    run("statuses", "engagement")
+    assert run()["engagement"]["rows_loaded"] == 1
     assert max(network.asked().values()) == 1
+    assert "see the stream statuses" in run("engagement")["error"]
 
 
 def test_since_and_until_bound_when_a_status_was_written(network, run, ids):
@@ -334,7 +347,7 @@ def test_a_search_goes_back_thirty_days_and_our_own_statuses_all_the_way(network
     own = network.post("old", NOON - 400 * DAY)
     found = [network.post("#coffee", NOON - days * DAY, ELSE) for days in range(100)]
     run("statuses")
-    assert set(of(own, *found[:30])) <= set(ids()) and found[70]["key"] not in ids()
+    assert set(of(own, *found[:30])) <= set(ids()) and found[90]["key"] not in ids()  # but in the page after
     searches("#coffee", "#tea")  # which is new, and so read as far back
     tea = network.post("#tea", NOON - 20 * DAY, ELSE)
     run("statuses")
@@ -367,6 +380,7 @@ def test_an_edit_is_a_new_version(network, run, warehouse):
 @pytest.mark.parametrize("status", ["404", "410"])
 def test_a_deleted_status_is_gone_once_it_is_looked_at_again(network, run, ids, status):
     kept, deleted = network.mention("kept", NOON - HOUR), network.mention("deleted", NOON - HOUR)
+    network.crowd()
     run("statuses")
     network.clock += 2 * DAY
     network.delete(deleted)
@@ -374,42 +388,69 @@ def test_a_deleted_status_is_gone_once_it_is_looked_at_again(network, run, ids, 
         network.misbehave.next("410", path=f"statuses/{deleted['key']}")
     ledger = run("statuses")
     assert (ledger["status"], ledger["rows_marked_gone"]) == ("complete", 1)
-    assert ids() == of(kept)
+    assert kept["key"] in ids() and deleted["key"] not in ids()
+    assert network.asked()["statuses"] == 1
+    network.clock += HOUR
+    assert run("statuses")["rows_marked_gone"] == 0
+    assert network.asked()["statuses"] == 0
+
+
+def test_once_a_week_all_that_is_known_is_looked_at_again(network, run, ids):
+    old = [network.mention(f"old {number}", NOON - 200 * DAY) for number in range(3)]
+    network.crowd()
+    run("statuses")
+    network.delete(old[0])
     network.clock += 6 * DAY
     assert run("statuses")["rows_marked_gone"] == 0
-    assert f"statuses/{deleted['key']}" not in network.asked() or network.asked() == {}
+    network.clock += DAY
+    assert run("statuses")["rows_marked_gone"] == 1
+    assert old[0]["key"] not in ids() and old[1]["key"] in ids()
 
 
-def test_what_fails_is_not_gone(network, run, ids, monkeypatch):
-    monkeypatch.setattr("ingestion.http.ATTEMPTS", 2)
-    post = network.mention("here", NOON - HOUR)
+def test_if_most_are_gone_the_stream_asks(network, run, ids):
+    posts = [network.mention(f"number {number}", NOON - 20 * DAY) for number in range(200)]
     run("statuses")
+    network.tables["posts"] = []
+    ledger = run("statuses", full=True)
+    assert ledger["status"] == "failed" and "--accept-deletes" in ledger["error"]
+    assert ids() == of(*posts)
+    assert run("statuses", full=True, accept_deletes=True)["rows_marked_gone"] == 200
+
+
+def test_what_fails_is_not_gone_and_is_looked_at_again(network, run, ids, monkeypatch):
+    monkeypatch.setattr("ingestion.http.ATTEMPTS", 1)
+    deleted, kept = network.mention("deleted", NOON - HOUR), network.mention("kept", NOON - HOUR)
+    network.crowd()
+    run("statuses")
+    network.delete(deleted)
     network.clock += 2 * DAY
-    network.misbehave.next("503", times=20, path="v1/statuses")
+    new = network.mention("new")
+    network.misbehave.next("503", path="v1/statuses/")
     ledger = run("statuses")
     assert ledger["status"] == "failed" and ledger["rows_marked_gone"] == 0
-    assert "came of age" in ledger["error"]
-    assert ids() == of(post)
+    assert "known statuses: " in ledger["error"] and "503" in ledger["error"]
+    assert {deleted["key"], new["key"]} <= set(ids())
+    assert run("statuses")["rows_marked_gone"] == 1
+    assert kept["key"] in ids()
 
 
 def test_a_status_that_is_back_is_back(network, run, ids):
-    post = network.post("here", NOON - HOUR)
+    posts = [network.post(f"number {number}", NOON - HOUR) for number in range(3)]
     run("statuses")
-    network.clock += 2 * DAY
-    network.delete(post)
-    run("statuses")
-    assert ids() == []
-    network.tables["posts"].append(post)
+    network.delete(posts[0])
     run("statuses", full=True)
-    assert ids() == of(post)
+    assert ids() == of(*posts[1:])
+    network.tables["posts"].insert(0, posts[0])
+    run("statuses", full=True)
+    assert ids() == of(*posts)
 
 
 # Engagement
 
 
 def test_engagement_is_measured_at_four_ages(network, run, snapshots):
-    post = network.post("hello", NOON)
-    key = post["key"]
+    post, other = network.mention("hello", NOON - HOUR), network.mention("crowded out", NOON - HOUR)
+    network.crowd()
     expected = []
     for age, likes, milestone in [
         (timedelta(), 0, None),
@@ -422,27 +463,30 @@ def test_engagement_is_measured_at_four_ages(network, run, snapshots):
         (32 * DAY, 7, None),
         (90 * DAY, 8, None),
     ]:
-        network.clock, post["likes"] = NOON + age, likes
+        network.clock, post["likes"] = NOON - HOUR + age, likes
         assert run("statuses", "engagement")["engagement"]["status"] == "complete"
-        expected += [(key, milestone, likes)] if milestone else []
-        assert sorted(snapshots()) == sorted(expected), age
+        expected += [(post["key"], milestone, likes)] if milestone else []
+        assert sorted(row for row in snapshots() if row[0] == post["key"]) == sorted(expected), age
+    assert [row[1] for row in snapshots() if row[0] == other["key"]] == ["1h", "24h", "30d", "7d"]
 
 
 def test_of_several_milestones_that_passed_the_latest_is_measured(network, run, snapshots):
-    week = network.mention("hello", NOON - 8 * DAY, likes=3)
-    network.post("old", NOON - 31 * DAY, likes=9)
-    run("engagement")
-    assert snapshots() == [(week["key"], "7d", 3)]
-    run("engagement", full=True)
-    assert snapshots() == [(week["key"], "7d", 3)]
+    week, old = network.mention("hello", NOON - 8 * DAY, likes=3), network.post("old", NOON - 90 * DAY, likes=9)
+    run("statuses", "engagement")
+    assert snapshots() == sorted([(week["key"], "7d", 3), (old["key"], "30d", 9)])
+    network.clock += DAY
+    assert run("statuses", "engagement")["engagement"]["rows_read"] == 0
 
 
-def test_a_milestone_is_asked_for_in_batches_in_the_order_of_ids(network, run):
+def test_statuses_are_asked_for_in_batches_in_the_order_of_ids(network, run):
     posts = [network.mention(f"number {number}", NOON - HOUR) for number in range(45)]
     network.tables["posts"][0]["key"] = "9"  # another server's, shorter and so older
+    network.crowd()
     run("statuses")
     network.clock += 2 * DAY
+    run("statuses")
     network.misbehave.requests.clear()
+    network.clock += 6 * DAY
     run("statuses")
     queries = [r.query for r in network.misbehave.requests if r.path == "/api/v1/statuses"]
     batches = [[value for name, value in parse_qsl(query) if name == "id[]"] for query in queries]
@@ -451,13 +495,34 @@ def test_a_milestone_is_asked_for_in_batches_in_the_order_of_ids(network, run):
     assert asked[0] == "9" and asked == sorted(asked, key=int) and len(set(asked)) == len(posts)
 
 
+def test_a_thread_is_read_again_when_its_status_comes_of_an_age(network, run, ids):
+    own = network.post("we are open", NOON - HOUR, replies=1)
+    for _ in range(mastodon_api.PAGE):
+        network.post("and", NOON - 50 * MINUTE)
+    network.crowd()
+    run("statuses")
+    answer = network.post("when?", NOON, ELSE, reply_to=own["key"])
+    network.clock += 12 * HOUR
+    run("statuses")
+    assert answer["key"] in ids()  # of the last day's statuses threads are read in every run
+    network.clock = NOON + 3 * DAY
+    run("statuses")
+    late = network.post("still?", NOON + 4 * DAY, ELSE, reply_to=own["key"])
+    network.clock = NOON + 6 * DAY
+    run("statuses")
+    assert late["key"] not in ids()
+    network.clock = NOON + 7 * DAY
+    run("statuses")
+    assert late["key"] in ids()
+
+
 def test_a_reading_that_failed_measures_again(network, run, snapshots, monkeypatch):
     monkeypatch.setattr("ingestion.http.ATTEMPTS", 1)
     network.post("hello", NOON - 2 * HOUR, likes=1)
     network.misbehave.next("500", times=1, path="/statuses")
-    assert run("engagement")["status"] == "failed"
+    assert run("statuses", "engagement")["statuses"]["status"] == "failed"
     assert snapshots() == []
-    assert run("engagement")["status"] == "complete"
+    assert run("statuses", "engagement")["statuses"]["status"] == "complete"
     assert [row[1:] for row in snapshots()] == [("1h", 1)]
 
 
@@ -490,7 +555,7 @@ def test_a_limit_is_waited_for(network, run, ids, waits):
 
 
 def test_a_server_that_limits_from_the_first_request_is_asked_so_often_and_no_more(network, run, waits):
-    network.server.limit = 0
+    network.misbehave.next("limit", times=99)
     ledger = run()
     assert set(statuses(ledger).values()) == {"failed"}
     for row in ledger.values():
@@ -554,7 +619,7 @@ def test_what_the_server_does_not_show_is_noted_and_the_others_are_read(network,
     ledger = run()
     assert set(statuses(ledger).values()) == {"complete"}
     (note,) = json.loads(ledger["statuses"]["notes"])
-    name = {"notifications": "mentions", "tag": "#coffee", "search": "catchment coffee"}[path]
+    name = {"notifications": "mentions", "tag": "search for #coffee", "search": "search for catchment coffee"}[path]
     assert note.startswith(f"nothing of {name}: not entitled") and fault in note
     posts.pop(path)
     assert ids() == of(*posts.values())
@@ -564,7 +629,7 @@ def test_where_nothing_is_shown_the_stream_fails(network, run):
     network.misbehave.next("403", times=9, path="/statuses")
     network.misbehave.next("403", times=9, path="/notifications")
     ledger = run()
-    assert statuses(ledger) == {"accounts": "complete", "statuses": "failed", "engagement": "failed"}
+    assert statuses(ledger) == {"accounts": "complete", "statuses": "failed", "engagement": "complete"}
     assert "not entitled" in ledger["statuses"]["error"]
 
 
@@ -577,8 +642,7 @@ def test_an_unknown_token_is_said(network, run, monkeypatch):
 
 def test_a_token_of_an_app_needs_the_accounts_named(network, run, ids, monkeypatch):
     post = network.post("ours")
-    for _ in range(2):
-        network.misbehave.next("422", path="verify_credentials")
+    network.misbehave.next("422", times=2, path="verify_credentials")
     assert "set SOURCES__MASTODON__ACCOUNTS" in run("statuses")["error"]
     monkeypatch.setenv("SOURCES__MASTODON__ACCOUNTS", '["catchment"]')
     network.misbehave.next("422", path="notifications")
@@ -599,14 +663,14 @@ def test_an_account_that_is_closed_is_gone_and_the_others_are_read(network, run,
     network.delete(theirs)
     new = network.post("new")
     ledger = run()
-    assert statuses(ledger) == {"accounts": "failed", "statuses": "failed", "engagement": "failed"}
-    for row in ledger.values():
-        assert "there is no account mia@cafe.example: it was closed or suspended" in row["error"]
+    assert statuses(ledger) == {"accounts": "failed", "statuses": "failed", "engagement": "complete"}
+    for name in ("accounts", "statuses"):
+        assert "there is no account mia@cafe.example: it was closed or suspended" in ledger[name]["error"]
     assert warehouse.current("raw_mastodon.accounts", "handle") == [("catchment",)]
     assert {ours["key"], new["key"]} <= set(ids())
     network.clock += 2 * DAY
     run()
-    assert ids() == of(ours, new)
+    assert ids() == of(ours, new)  # the statuses of the account went with it
 
 
 def test_an_answer_that_is_an_error_is_a_failure(network, run):
@@ -633,7 +697,7 @@ def test_the_token_is_told_to_nobody(network, run, warehouse, caplog):
 def test_check_says_whose_statuses_are_read(network, searches):
     searches("#coffee")
     reader = all_systems()["mastodon"].connect()
-    assert {reader.check(stream) for stream in STREAMS} == {"of catchment; found by #coffee"}
+    assert {reader.check(stream) for stream in STREAMS} == {"0 statuses of catchment"}
     reader.close()
     network.misbehave.next("401", path="verify")
     with pytest.raises(SourceError, match="does not know the token"):
@@ -667,10 +731,10 @@ def test_the_company_lands_whole(network, run, ids, searches):
     assert set(statuses(run()).values()) == {"complete"}
     posts = {post["key"]: post for post in network.tables["posts"]}
     since = text(network.clock - MILESTONES["30d"])
-    wanted = [key for key, p in posts.items() if p["kind"] in ("own", "mention") or (p["kind"] == "reply" and OWN)]
+    wanted = [key for key, p in posts.items() if p["kind"] in ("own", "mention", "reply")]
     wanted += [key for key, p in posts.items() if p["kind"] == "search" and p["created_at"] >= since]
     assert set(wanted) <= set(ids())
-    assert {posts[key]["kind"] for key in set(ids()) & set(posts)} == {"own", "mention", "reply", "search"}
+    assert {posts[key]["kind"] for key in set(ids()) & set(posts)} >= {"own", "mention", "reply", "search"}
 
 
 def test_it_runs_as_any_source_of_dlt(network, tmp_path):
@@ -685,4 +749,4 @@ def test_it_runs_as_any_source_of_dlt(network, tmp_path):
 
 def test_a_reader_needs_no_more_than_the_server_and_the_token(network):
     reader = Reader(f"{network.server.url}/", f" {TOKEN}\n", None, None)
-    assert reader.check(STREAMS[0]) == "of catchment"
+    assert reader.check(STREAMS[0]) == "0 statuses of catchment"
