@@ -16,7 +16,10 @@ MILESTONES = {"1h": timedelta(hours=1), "24h": timedelta(days=1), "7d": timedelt
 """Ages at which a status is looked at again: how many reacted, whether it was edited, whether it is still there."""
 
 OPEN_FOR = MILESTONES["30d"]
-"""How far back a search goes at first, and how old a status of ours may be whose thread is read."""
+"""How old a status of ours may be whose thread is read."""
+
+HISTORY = timedelta(days=365)
+"""How far back a search goes at first: a hashtag may have no end."""
 
 SWEEP = timedelta(days=7)
 """After which every known status is looked at again."""
@@ -184,7 +187,7 @@ class Reader:
         yield Part("mentions", self._mentions)
         for search in self.searches:
             pages = self._tagged if search.startswith("#") else self._found
-            yield Part(f"search for {search}", lambda pages=pages, term=search: pages(term), self._now() - OPEN_FOR)
+            yield Part(f"search for {search}", lambda pages=pages, term=search: pages(term), self._now() - HISTORY)
 
     def _written_by(self, handle: str) -> Pages:
         key = quote(str(self._profile(handle).json["id"]), safe="")

@@ -4,6 +4,7 @@ with
             union_sources(
                 [
                     ref("int_social_engagement__from_bluesky"),
+                    ref("int_social_engagement__from_mastodon"),
                 ]
             )
         }}
