@@ -30,11 +30,12 @@ class View:
 
     def _status(self, row: Row) -> Row:
         author, parent = self.accounts[row["author"]], self.posts.get(row["reply_to"])
+        was_answer = self.own["id"] if row["kind"] == "reply" else None  # to a post that is deleted: its account stays
         return _SILENT | {
             "id": row["key"], "created_at": row["created_at"], "edited_at": row["edited_at"], "account": author,
             "uri": f"{author['uri']}/statuses/{row['key']}", "url": f"{author['url']}/{row['key']}",
-            "in_reply_to_id": parent and parent["key"],  # a deleted one's account stays
-            "in_reply_to_account_id": parent["author"] if parent else self.own["id"] if row["kind"] == "reply" else None,
+            "in_reply_to_id": parent and parent["key"],
+            "in_reply_to_account_id": parent["author"] if parent else was_answer,
             "language": (row["languages"] or [None])[0], "content": self._html(row["text"]),
             "mentions": [{name: self.accounts[key][name] for name in ("id", "username", "url", "acct")}
                          for key in row["mentions"] if key in self.accounts],
