@@ -1,5 +1,5 @@
 """Reading Mastodon's API: lists from the newest status on, the threads of our own statuses, and the statuses that we
-know already, asked for by their ids when they come of an age."""
+know already, asked for by their ids."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -13,16 +13,15 @@ from ingestion.http import Answer, Client, Limit, Refused
 from ingestion.stream import Gone, Page, Recheck, Stream, Window
 
 MILESTONES = {"1h": timedelta(hours=1), "24h": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
-"""Ages at which a status is looked at again: how many reacted, whether it was edited, whether it is still there."""
+"""Ages at which it is noted how many had reacted to a status."""
 
 OPEN_FOR = MILESTONES["30d"]
-"""How old a status of ours may be whose thread is read."""
+"""So long a status is looked at in every run; the older ones once a SWEEP."""
 
 HISTORY = timedelta(days=365)
 """How far back a search goes at first: a hashtag may have no end."""
 
 SWEEP = timedelta(days=7)
-"""After which every known status is looked at again."""
 
 LOOK_BACK = timedelta(days=1)
 """Of what was read up to a moment, so much is read again: what other servers deliver late has its old place."""
@@ -152,13 +151,15 @@ class Reader:
         read_until: dict[str, str] = window.state.setdefault("read_until", {})
         parts, answered = list(self._parts()), dict[str, None]()  # answered: statuses of ours
         failures, refused = [], {}
-        for part in [*parts, Part("threads", lambda: self._threads(answered))]:
+        threads = Part("threads", lambda: self._threads(answered))
+        for part in [*parts, threads]:
             since = window.since if window.is_partial else _moment(read_until.get(part.name))
             bound = since if window.is_partial else since - LOOK_BACK if since else part.first
+            noted = {} if part is threads else answered
             try:
                 for answer, rows in part.pages():
-                    yield self._page([status for _, status in rows], answer, since, window, answered)
-                    if bound and all(moment < bound for moment, _ in rows):
+                    yield self._page([status for _, status in rows], answer, since, window, noted)
+                    if bound and rows and part is not threads and all(moment < bound for moment, _ in rows):
                         break
             except NotEntitled as error:
                 refused[part.name] = f"nothing of {part.name}: {error}"
@@ -227,15 +228,12 @@ class Reader:
                 yield answer, _dated(_list(answer, "descendants"))
 
     def _due(self, since: datetime | None, window: Window) -> str:
-        """Which known statuses are looked at again: those that came of an age since the last run, or all."""
+        """Which known statuses are asked for again: those that may have come of an age since the last run, or all."""
         swept_at = _moment(window.state.get("swept_at"))
         if not since or not swept_at or self._now() - swept_at >= SWEEP:
             window.state["swept_at"] = self._now().isoformat()
             return "true"
-        return " or ".join(
-            f"created_at > timestamptz '{since - age}' and created_at <= timestamptz '{self._now() - age}'"
-            for age in MILESTONES.values()
-        )
+        return f"created_at >= timestamptz '{since - OPEN_FOR}'"
 
     def _again(self, keys: list[str], since: datetime | None, window: Window, failures: list[str]) -> Iterator[Page]:
         """The known statuses that are still there. The stream ends here if that can't be told, since what is not

@@ -312,16 +312,69 @@ def test_a_status_that_comes_between_pages_hides_none(network, run, ids, searche
 
 
 def test_the_next_run_reads_what_is_new_and_the_day_before(network, run, ids):
-    old = [network.post(f"old {number}", NOON - 3 * DAY - number * HOUR) for number in range(100)]
+    old = [network.post(f"old {number}", NOON - 40 * DAY - number * HOUR) for number in range(100)]
     recent = network.post("recent", NOON - HOUR)
     run()
     network.asked()
     network.clock += HOUR
     new = network.post("new")
     late = network.mention("delivered late", NOON - 20 * HOUR)
-    assert counts(run()["statuses"])[:3] == (82, 2, 80)
+    assert counts(run()["statuses"])[:3] == (81, 2, 79)
     assert ids() == of(*old, recent, new, late)
     assert network.asked()[f"accounts/{OWN}/statuses"] == 2  # the second one is older than a day throughout
+
+
+def test_what_is_delivered_late_is_found_behind_what_is_known(network, run, ids, searches):
+    searches("#coffee")
+    for _ in range(mastodon_api.PAGE):
+        network.post("#coffee", NOON - HOUR, ELSE)
+    run("statuses")
+    for _ in range(mastodon_api.PAGE):
+        network.post("#coffee", NOON + 30 * MINUTE, ELSE)
+    late = network.post("#coffee", NOON - 20 * HOUR, ELSE)
+    network.clock += HOUR
+    run("statuses")
+    assert late["key"] in ids()
+
+
+def test_a_thread_is_read_once(network, run):
+    own = network.post("first", NOON - HOUR, replies=1)
+    for number in range(6):
+        other = network.post("and?", NOON - 50 * MINUTE + 2 * number * MINUTE, ELSE, reply_to=own["key"], replies=1)
+        own = network.post("so", NOON - 49 * MINUTE + 2 * number * MINUTE, reply_to=other["key"], replies=1)
+    run("statuses")
+    asked = network.asked()
+    assert {path: times for path, times in asked.items() if times > 1} == {}
+    assert sum("context" in path for path in asked) == 7
+
+
+def test_a_thread_of_old_answers_hides_no_other(network, run, ids):
+    posts = [network.post(f"number {number}", NOON - 20 * DAY, replies=1) for number in range(3)]
+    for post in posts:
+        network.post("old", NOON - 19 * DAY, ELSE, reply_to=post["key"])
+    run("statuses")
+    network.post("new", NOON - HOUR, ELSE, reply_to=posts[1]["key"])
+    network.clock += HOUR
+    run("statuses")
+    assert ids() == of(*network.tables["posts"])
+
+
+def test_a_server_that_tells_of_favourites_too_is_read_on(network, run, ids, monkeypatch):
+    mention = network.mention("hello", NOON - 20 * DAY)
+    others = [network.mention("fine", NOON - HOUR) for _ in range(mastodon_api.NOTIFICATIONS_PAGE)]
+
+    def change(rows: list[dict]) -> list[dict]:
+        return [row | {"type": "favourite"} for row in rows]
+
+    run("statuses")
+    answer = network.misbehave.faults["drift"]
+    network.misbehave.faults["favourites"] = lambda response: Response(
+        200, answer(response, change).body, response.headers
+    )
+    network.clock += DAY
+    network.misbehave.next("favourites", path="notifications")
+    run("statuses")
+    assert network.asked()["notifications"] == 4 and ids() == of(mention, *others)
 
 
 def test_engagement_asks_for_nothing_of_its_own(network, run):
@@ -378,7 +431,7 @@ def test_an_edit_is_a_new_version(network, run, warehouse):
 
 
 @pytest.mark.parametrize("status", ["404", "410"])
-def test_a_deleted_status_is_gone_once_it_is_looked_at_again(network, run, ids, status):
+def test_a_deleted_status_is_gone(network, run, ids, status):
     kept, deleted = network.mention("kept", NOON - HOUR), network.mention("deleted", NOON - HOUR)
     network.crowd()
     run("statuses")
@@ -392,7 +445,7 @@ def test_a_deleted_status_is_gone_once_it_is_looked_at_again(network, run, ids, 
     assert network.asked()["statuses"] == 1
     network.clock += HOUR
     assert run("statuses")["rows_marked_gone"] == 0
-    assert network.asked()["statuses"] == 0
+    assert f"statuses/{deleted['key']}" not in network.asked()
 
 
 def test_once_a_week_all_that_is_known_is_looked_at_again(network, run, ids):
@@ -486,7 +539,7 @@ def test_statuses_are_asked_for_in_batches_in_the_order_of_ids(network, run):
     network.clock += 2 * DAY
     run("statuses")
     network.misbehave.requests.clear()
-    network.clock += 6 * DAY
+    network.clock += DAY
     run("statuses")
     queries = [r.query for r in network.misbehave.requests if r.path == "/api/v1/statuses"]
     batches = [[value for name, value in parse_qsl(query) if name == "id[]"] for query in queries]
@@ -495,25 +548,20 @@ def test_statuses_are_asked_for_in_batches_in_the_order_of_ids(network, run):
     assert asked[0] == "9" and asked == sorted(asked, key=int) and len(set(asked)) == len(posts)
 
 
-def test_a_thread_is_read_again_when_its_status_comes_of_an_age(network, run, ids):
+def test_threads_of_the_last_thirty_days_are_read_in_every_run(network, run, ids):
     own = network.post("we are open", NOON - HOUR, replies=1)
     for _ in range(mastodon_api.PAGE):
         network.post("and", NOON - 50 * MINUTE)
-    network.crowd()
     run("statuses")
-    answer = network.post("when?", NOON, ELSE, reply_to=own["key"])
-    network.clock += 12 * HOUR
-    run("statuses")
-    assert answer["key"] in ids()  # of the last day's statuses threads are read in every run
-    network.clock = NOON + 3 * DAY
-    run("statuses")
-    late = network.post("still?", NOON + 4 * DAY, ELSE, reply_to=own["key"])
-    network.clock = NOON + 6 * DAY
+    for days in (5, 29):
+        network.clock = NOON + days * DAY
+        answer = network.post("when?", network.clock - HOUR, ELSE, reply_to=own["key"])
+        run("statuses")
+        assert answer["key"] in ids()
+    network.clock = NOON + 33 * DAY
+    late = network.post("still?", network.clock - HOUR, ELSE, reply_to=own["key"])
     run("statuses")
     assert late["key"] not in ids()
-    network.clock = NOON + 7 * DAY
-    run("statuses")
-    assert late["key"] in ids()
 
 
 def test_a_reading_that_failed_measures_again(network, run, snapshots, monkeypatch):
