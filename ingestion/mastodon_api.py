@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from ingestion.contract import items
-from ingestion.errors import PartFailed, SourceError
+from ingestion.errors import PartFailed, SourceError, explain
 from ingestion.http import Answer, Client, Limit, Refused
 from ingestion.stream import Gone, Page, Recheck, Stream, Window
 
@@ -163,8 +163,8 @@ class Reader:
                         break
             except NotEntitled as error:
                 refused[part.name] = f"nothing of {part.name}: {error}"
-            except SourceError as error:
-                failures.append(f"{part.name}: {error}")
+            except Exception as error:  # whatever is odd about it, the others are read
+                failures.append(f"{part.name}: {explain(error)}")
             else:
                 read_until[part.name] = self._now().isoformat()
         if refused.keys() >= {part.name for part in parts}:
@@ -246,8 +246,8 @@ class Reader:
                     yield self._page(statuses, answer, since, window, answered)
             for answer, rows in self._threads(answered):
                 yield self._page([status for _, status in rows], answer, since, window, {})
-        except SourceError as error:
-            raise PartFailed("; ".join([*failures, f"known statuses: {error}"])) from error
+        except Exception as error:
+            raise PartFailed("; ".join([*failures, f"known statuses: {explain(error)}"])) from error
 
     def _by_ids(self, keys: list[str]) -> Iterator[tuple[list[Row], Answer]]:
         """The statuses of these ids. Only Mastodon has a list of them, from 4.3 on; what is not in it is asked for

@@ -728,6 +728,15 @@ def test_an_answer_that_is_an_error_is_a_failure(network, run):
     assert "the answer is no list" in ledger["error"]
 
 
+@pytest.mark.parametrize("odd", [["no status"], [None], [7]])
+def test_an_odd_answer_fails_its_own_part_only(network, run, ids, odd):
+    post = network.post("ours")
+    network.misbehave.next("drift", path="notifications", change=lambda rows: odd)
+    ledger = run("statuses")
+    assert ledger["status"] == "failed" and ledger["error"].startswith("mentions: AttributeError")
+    assert ids() == of(post)
+
+
 def test_the_token_is_told_to_nobody(network, run, warehouse, caplog):
     network.misbehave.faults["tells"] = lambda response: Response.json(403, {"error": f"{TOKEN} may not"})
     network.misbehave.next("tells", times=9, path="notifications")
