@@ -56,6 +56,9 @@ bench: setup  ## Measure PostgreSQL to DuckDB against other programs (ROWS=20000
 bench-rest: setup  ## Measure pages of a REST API to DuckDB against dlt and a bare loop (PAGES=200 ROUNDS=3 CONTESTANTS=...)
 	@python benchmarks/rest.py
 
+bench-sessions: setup  ## Measure how long sessions take to be made of events, of all and of 1 % new ones (EVENTS=20000000)
+	@PYTHONPATH=. python benchmarks/sessions.py
+
 bench-events: setup  ## Measure archives of events to DuckDB beside DuckDB's own reader (EVENTS=1000000 ROUNDS=3)
 	@python benchmarks/events.py
 
@@ -66,7 +69,7 @@ bench-daily: setup  ## Measure how long the daily commands take
 	@python benchmarks/daily.py
 
 bench-scale: .venv/.installed-cluster  ## Measure how ingest and builds grow with the data (SCALES=1,10,50 ENGINES=duckdb,spark)
-	@python benchmarks/scale.py
+	@PYTHONPATH=. python benchmarks/scale.py
 
 chaos: setup  ## Kill ingest at random moments (KILLS=10 SEED=...); the marts must not change
 	@python -m pytest tests/chaos -n 0 -s
@@ -93,5 +96,5 @@ clean:  ## Remove the warehouse, the sandbox, and what dbt wrote
 	@test ! -x $(BIN)/python || $(BIN)/python -m sandbox reset
 	@rm -rf warehouse target logs
 
-.PHONY: help setup demo ingest build docs test lint format bench bench-rest bench-events bench-sentiment bench-daily bench-scale chaos \
+.PHONY: help setup demo ingest build docs test lint format bench bench-rest bench-sessions bench-events bench-sentiment bench-daily bench-scale chaos \
 	spark-up spark-down parity samples lock clean
