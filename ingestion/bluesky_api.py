@@ -170,20 +170,20 @@ class Reader:
                 return
 
     def _search(self, query: str, since: datetime | None) -> Found:
-        """What a search finds. Its cursor may end before its results do, so what is older than the oldest one found is
+        """What a search finds. Its cursor may end before its results do, so what is older than the last one found is
         searched for again, until that gives nothing new."""
         bounds = {"since": _iso(since - LOOK_BACK)} if since else {}
         until, seen = self._now(), set()
         while until:
-            oldest, before = None, len(seen)
+            last, before = None, len(seen)
             parameters = {"q": query, "sort": "latest", "until": _iso(until), **bounds}
             for answer in self._pages("app.bsky.feed.searchPosts", "posts", **parameters):
                 views = answer.json["posts"]
                 seen.update(view.get("uri") for view in views)
                 yield answer, views
-                oldest = min(filter(None, [oldest, *map(_sorted_at, views)]), default=None)
+                last = _sorted_at(views[-1]) if views else last
             # The bound is not included, and others may be of the same moment.
-            until = oldest + timedelta(milliseconds=1) if oldest and len(seen) > before else None
+            until = last + timedelta(milliseconds=1) if last and len(seen) > before else None
 
     def _threads(self, answered: dict[str, None]) -> Found:
         """The answers to posts of ours, and the answers to those."""

@@ -10,15 +10,21 @@ with
         select 'any' as pattern_language, topic, priority, pattern
         from topics
     ),
-    topics_cte as (
-        select posts.social_post_id, min_by(topic, priority) as topic
+    matches_cte as (
+        select
+            posts.social_post_id,
+            patterns_cte.topic,
+            row_number() over (
+                partition by posts.social_post_id
+                order by patterns_cte.priority nulls last, patterns_cte.topic nulls last
+            ) as precedence
         from posts
         inner join
             patterns_cte
             on coalesce(posts.language, 'any') = patterns_cte.pattern_language
             and {{ matches_pattern("lower(posts.post_text)", "patterns_cte.pattern") }}
-        group by posts.social_post_id
     ),
+    topics_cte as (select social_post_id, topic from matches_cte where precedence = 1),
     final_cte as (
         select
             posts.*,
