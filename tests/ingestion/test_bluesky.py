@@ -146,6 +146,9 @@ def test_all_streams_and_a_second_run_with_nothing_new(network, run, warehouse, 
         (found,) = warehouse.query(f"select {columns} from raw_bluesky.{stream.name}")
         empty = {f.name for f, number in zip(stream.contract.fields, found, strict=True) if not number}
         assert empty <= absent, stream.name
+    answers = "count(reply_parent_uri), count(*) filter (reply_parent_uri not like 'at://%') from raw_bluesky.posts"
+    answering = sum(post["reply_to"] is not None for post in network.tables["posts"] if post["key"] in ours)
+    assert warehouse.query(f"select {answers}") == [(answering, 0)]
     network.asked()
     again = run()
     assert {(row["status"], row["rows_loaded"]) for row in again.values()} == {("complete", 0)}

@@ -328,12 +328,15 @@ def test_log_traffic_is_true(query):
 
 
 def test_social_posts_are_true(query):
-    """Every post of ours and of us that is still there, no other, with its relation, topic and declared language."""
+    """Every post of ours and of us that is still there, no other, with its relation, topic and declared language, and
+    what it answers."""
     differing = query("""
         with ours as (
-            select source_system, source_post_id, 'own' as relation, topic, language from marts.fct_social_posts
+            select source_system, source_post_id, parent_social_post_id, 'own' as relation, topic, language
+            from marts.fct_social_posts
             union all
-            select source_system, source_post_id, relation, topic, language from marts.fct_social_mentions
+            select source_system, source_post_id, parent_social_post_id, relation, topic, language
+            from marts.fct_social_mentions
         ),
         theirs as (
             select *, case when declared_languages not like '% %' then declared_languages end as declared_language
@@ -343,6 +346,7 @@ def test_social_posts_are_true(query):
             on ours.source_system = theirs.network and ours.source_post_id = theirs.post_key
         where ours.relation is distinct from theirs.kind or ours.topic is distinct from coalesce(theirs.topic, 'other')
             or ours.language is distinct from theirs.declared_language
+            or ours.parent_social_post_id is distinct from theirs.network || ':' || theirs.reply_to_key
     """)
     assert differing == []
 
