@@ -339,12 +339,17 @@ def test_social_posts_are_true(query):
             from marts.fct_social_mentions
         ),
         theirs as (
-            select *, case when declared_languages not like '% %' then declared_languages end as declared_language
-            from true_social_posts where deleted_at is null and kind != 'other' and network in ('bluesky')
+            select *,
+                -- Bluesky searches for the phrase, Mastodon for its words, and has one language of a post.
+                case when kind = 'other' then 'search' else kind end as relation,
+                case when network = 'mastodon' or declared_languages not like '% %'
+                    then split_part(declared_languages, ' ', 1) end as declared_language
+            from true_social_posts where deleted_at is null and (kind != 'other' or network = 'mastodon')
         )
         select * from ours full join theirs
             on ours.source_system = theirs.network and ours.source_post_id = theirs.post_key
-        where ours.relation is distinct from theirs.kind or ours.topic is distinct from coalesce(theirs.topic, 'other')
+        where ours.relation is distinct from theirs.relation
+            or ours.topic is distinct from coalesce(theirs.topic, 'other')
             or ours.language is distinct from theirs.declared_language
             or ours.parent_social_post_id is distinct from theirs.network || ':' || theirs.reply_to_key
     """)
