@@ -284,9 +284,10 @@ class Reader:
         rows = [row for status in statuses if (row := _engagement(status, answer, since))]
         self.engagement.append(Page(items(rows, path, "status_id"), answer.observed_at))
         own = {self.profiles[handle].json.get("id") for handle in self.handles if handle in self.profiles}
+        open_since = (since or self._now()) - OPEN_FOR
         for status in statuses:
             is_own = (status.get("account") or {}).get("id") in own
-            is_open = (_moment(status.get("created_at")) or self._now()) >= self._now() - OPEN_FOR
+            is_open = (_moment(status.get("created_at")) or self._now()) >= open_since
             if is_own and is_open and status.get("replies_count") and not status.get("reblog"):
                 answered[status["id"]] = None
         rows = [{**status, "updated_at": status.get("edited_at") or status.get("created_at")} for status in statuses]

@@ -139,7 +139,7 @@ def running(
             options.servers["mastodon"] = server
             options["SOURCES__MASTODON__TOKEN"] = state["mastodon_token"]
             options["SOURCES__MASTODON__BASE_URL"] = server.url
-            options["SOURCES__MASTODON__SEARCHES"] = json.dumps(["#CatchmentCoffee", "Catchment Coffee"])
+            options["SOURCES__MASTODON__SEARCHES"] = json.dumps(["#CatchmentCoffee", '"catchment coffee"'])
         for system, server in options.servers.items():
             server.misbehave.configure(system, os.environ.get("SANDBOX_MISBEHAVE", ""))
         yield options

@@ -5,6 +5,7 @@ statuses and the notifications only after a full one; at most 20 statuses are gi
 form, without Retry-After.
 """
 
+import shlex
 import time
 from collections import deque
 from collections.abc import Callable
@@ -123,7 +124,7 @@ class Mastodon(Server):
         return _page(call, rows, 20, 40, is_timeline=True)
 
     def _search(self, call: Call) -> Response:
-        view, words = self.view(), call.query.get("q", "").lower().split()
+        view, words = self.view(), shlex.split(call.query.get("q", "").lower())  # "in quotes" is one
         found = [view.statuses[key] for key, text in view.texts.items()
                  if key in view.statuses and all(word in text for word in words)]  # fmt: skip
         start, count = int(call.query.get("offset", 0)), min(int(call.query.get("limit", 20)), 40)

@@ -339,12 +339,11 @@ def test_social_posts_are_true(query):
             from marts.fct_social_mentions
         ),
         theirs as (
-            select *,
-                -- Bluesky searches for the phrase, Mastodon for its words, and has one language of a post.
-                case when kind = 'other' then 'search' else kind end as relation,
-                case when network = 'mastodon' or declared_languages not like '% %'
-                    then split_part(declared_languages, ' ', 1) end as declared_language
-            from true_social_posts where deleted_at is null and (kind != 'other' or network = 'mastodon')
+            select *, kind as relation, case
+                when network = 'mastodon' then nullif(split_part(declared_languages, ' ', 1), '')  -- it takes but one
+                when declared_languages not like '% %' then declared_languages
+            end as declared_language
+            from true_social_posts where deleted_at is null and kind != 'other'
         )
         select * from ours full join theirs
             on ours.source_system = theirs.network and ours.source_post_id = theirs.post_key

@@ -136,11 +136,12 @@ def test_mentions_tags_and_searches_find_what_they_should(server, tables):
     tagged = pages(server, f"/api/v1/timelines/tag/{quote('coffee')}", limit=9)
     expected = [post["key"] for post in tables["posts"] if "coffee" in [tag.lower() for tag in post["tags"]]]
     assert [row["id"] for row in tagged] == expected[::-1]
-    query = {"q": "catchment coffee", "type": "statuses", "limit": 5}
-    found = [get(server, "/api/v2/search", offset=5 * page, **query)["statuses"] for page in range(40)]
-    assert {"search"} <= {
-        post["kind"] for post in tables["posts"] if post["key"] in {r["id"] for p in found for r in p}
-    }
+    searches = [('"catchment coffee"', "catchment coffee"), ("annoyed espresso", "espresso machine leaks again")]
+    for words, phrase in searches:
+        expected = [post["key"] for post in tables["posts"] if phrase in post["text"].lower()]
+        query = {"q": words, "type": "statuses", "limit": 5}
+        found = [get(server, "/api/v2/search", offset=5 * page, **query)["statuses"] for page in range(40)]
+        assert [row["id"] for page in found for row in page] == expected[::-1] != []
 
 
 def test_min_id_and_since_id_bound_from_below(server, tables):
