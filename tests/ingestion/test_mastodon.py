@@ -559,6 +559,8 @@ def test_threads_of_the_last_thirty_days_are_read_in_every_run(network, run, ids
         run("statuses")
         assert answer["key"] in ids()
     network.clock = NOON + 33 * DAY
+    run("statuses")
+    network.clock += 2 * DAY
     late = network.post("still?", network.clock - HOUR, ELSE, reply_to=own["key"])
     run("statuses")
     assert late["key"] not in ids()
