@@ -137,7 +137,8 @@ def test_two_roots_run_at_once_and_one_root_only_once(options, root, new_root):
     with sandbox.running(root=new_root, scale=SCALE, seed=7) as other:
         assert other.keys() == options.keys()
         alike = {name for name in other if other[name] == options[name]}
-        assert alike == {"SOURCES__BLUESKY__IDENTIFIER", "SOURCES__BLUESKY__SEARCHES"}, "the company's name"
+        names = {"SOURCES__BLUESKY__IDENTIFIER", "SOURCES__BLUESKY__SEARCHES", "SOURCES__MASTODON__SEARCHES"}
+        assert alike == names, "the company's name"
         assert count(other) and count(options)
     refused = subprocess.run(
         [sys.executable, "-m", "sandbox", "--root", root, "start"],
