@@ -286,7 +286,7 @@ class Reader:
         own = {self.profiles[handle].json.get("id") for handle in self.handles if handle in self.profiles}
         open_since = (since or self._now()) - OPEN_FOR
         for status in statuses:
-            is_own = (status.get("account") or {}).get("id") in own
+            is_own = status.get("id") and (status.get("account") or {}).get("id") in own
             is_open = (_moment(status.get("created_at")) or self._now()) >= open_since
             if is_own and is_open and status.get("replies_count") and not status.get("reblog"):
                 answered[status["id"]] = None

@@ -254,7 +254,7 @@ def test_other_servers_leave_out_what_they_do_not_know(run, warehouse, monkeypat
 def test_what_does_not_fit_is_rejected_alone(network, run, ids, warehouse):
     posts = [network.post(f"Number {number}") for number in range(5)]
     broken = {
-        posts[0]["key"]: {"id": None},
+        posts[0]["key"]: {"id": None, "replies_count": 1},
         posts[1]["key"]: {"created_at": "yesterday"},
         posts[2]["key"]: {"sensitive": "perhaps"},
         posts[3]["key"]: {"account": None},
