@@ -18,7 +18,7 @@ from ingestion.stream import Page, Run, Snapshot, State, Stream, Window
 
 _USERS = "Does not add up: who is in two rows, or comes on two days, is counted in both."
 _SESSIONS = "Sessions that began."
-_ENGAGED = "Sessions of 10 seconds or more, of two views or more, or with a key event."
+_ENGAGED = "Sessions of more than 10 seconds, of two views or more, or with a key event."
 _VIEWS = "Pages and screens seen."
 _KEY_EVENTS = "Key events; GA4 may share one among several rows, in fractions."
 _REVENUE = "Purchases, subscriptions and advertising, less refunds, in the property's currency; null if hidden from us."

@@ -2,7 +2,9 @@
 {% macro url_host(url) -%}
     nullif(
         regexp_extract(
-            lower({{ url }}), '^[a-z][a-z0-9+.-]*://(?:[^/?#@]*@)?([^/?#:@]+)', 1
+            lower({{ url }}),
+            '^[a-z][a-z0-9+.-]*://(?:[^/?#]*@)?([[][^]]*[]]|[^/?#:@]+)',
+            1
         ),
         ''
     )
@@ -10,7 +12,17 @@
 
 {# A host without the name that many sites have beside their own. #}
 {% macro without_www(host) -%}
-    case when {{ host }} like 'www.%' then substr({{ host }}, 5) else {{ host }} end
+    nullif(
+        case
+            when {{ host }} like 'www.%' then substr({{ host }}, 5) else {{ host }}
+        end,
+        ''
+    )
+{%- endmacro %}
+
+{# Whether a host is part of another one's domain. #}
+{% macro is_below(host, domain) -%}
+    right({{ host }}, length({{ domain }}) + 1) = '.' || {{ domain }}
 {%- endmacro %}
 
 {# The path as it stands there; / for a URL that has a host only. #}
@@ -41,20 +53,28 @@
     )
 {%- endmacro %}
 
-{# Text with its %C3%A9 decoded; as it is where they are no UTF-8. #}
+{# Text with its %C3%A9 decoded; as it is where a % begins no code, or where they are no UTF-8. #}
 {% macro url_decoded(text) -%}
-    {{ adapter.dispatch("url_decoded", "catchment")(text) }}
+    case
+        when
+            {{
+                matches(
+                    text,
+                    "%([^0-9A-Fa-f]|[0-9A-Fa-f][^0-9A-Fa-f]|[0-9A-Fa-f]?$)",
+                )
+            }}
+        then {{ text }}
+        else {{ adapter.dispatch("url_decoded_utf8", "catchment")(text) }}
+    end
 {%- endmacro %}
 
-{% macro duckdb__url_decoded(text) -%}
+{% macro duckdb__url_decoded_utf8(text) -%}
     coalesce(try(url_decode({{ text }})), {{ text }})
 {%- endmacro %}
 
-{# Spark fails for a % that begins no code, and replaces what is no UTF-8. #}
-{% macro spark__url_decoded(text) -%}
+{# Spark replaces what is no UTF-8. #}
+{% macro spark__url_decoded_utf8(text) -%}
     case
-        when not {{ text }} rlike '^([^%]|%[0-9A-Fa-f]{2})*$'
-        then {{ text }}
         when contains(url_decode({{ text }}), '\ufffd')
         then {{ text }}
         else url_decode({{ text }})

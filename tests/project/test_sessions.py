@@ -5,6 +5,7 @@ from collections import defaultdict
 from datetime import datetime, timedelta
 from hashlib import md5
 from pathlib import Path
+from types import SimpleNamespace
 
 import duckdb
 import jinja2
@@ -56,6 +57,7 @@ class Project:
             "ref": str,
             "config": lambda **config: self.config.update(config) or "",
             "adapter": self,
+            "dbt": SimpleNamespace(escape_single_quotes=lambda text: text.replace("'", "''")),
         }
         self.environment = jinja2.Environment(extensions=["jinja2.ext.do"])
         self.environment.globals.update(names)
@@ -183,6 +185,24 @@ def test_sessions_do_not_depend_on_order_and_split(seed, is_cut_at_campaign, is_
             where session_id is not null group by 1
         """)
         assert dict(found.fetchall()) == sessions(events, is_cut_at_campaign)
+
+
+def test_views_of_one_moment_are_told_apart_by_their_ids():
+    """Also where another campaign's session begins at the moment of the view before it."""
+    at, views = datetime(2026, 1, 1, 9, 50), [(0, "A"), (10, "A"), (10, "B"), (35, None), (60, None), (64, None)]
+    events = [an_event(random.Random(0), n, "events:v", at + timedelta(minutes=m)) for n, (m, _) in enumerate(views)]
+    for event, (_, campaign) in zip(events, views, strict=True):
+        event[5], event[11] = "page", campaign
+    project, anew = Project(is_session_cut_at_campaign=True), Project(is_session_cut_at_campaign=True)
+    project.add(events[:5], "run 0")
+    project.build("run 0")
+    project.add(events[5:], "run 1")
+    project.build("run 1")
+    anew.add(events, "run 0")
+    anew.build("run 0")
+    entrances = [row[0] for row in anew.rows("fct_page_views") if row[9]]
+    assert entrances == ["0000", "0002"]
+    assert project.rows("fct_page_views") == anew.rows("fct_page_views")
 
 
 def test_sessions_that_ended_before_are_not_cut_anew():

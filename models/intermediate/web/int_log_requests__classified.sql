@@ -12,9 +12,7 @@ with
             -- What a person sees as a page: not the pictures, scripts and data on it.
             coalesce(
                 request_method = 'GET'
-                and status_code < 400
-                and status_code not between 300
-                and 303
+                and (status_code between 200 and 299 or status_code = 304)
                 and not
                 {{
                     matches(

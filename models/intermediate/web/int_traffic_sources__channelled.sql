@@ -42,7 +42,7 @@ with
             known_sources.source_name,
             row_number() over (
                 partition by keys_cte.told_source order by keys_cte.key_rank nulls last
-            ) as recency
+            ) as match_rank
         from keys_cte
         inner join known_sources on keys_cte.source_key = known_sources.source_key
     ),
@@ -65,7 +65,7 @@ with
         left join
             ranked_cte
             on told_cte.told_source = ranked_cte.told_source
-            and ranked_cte.recency = 1
+            and ranked_cte.match_rank = 1
     ),
     -- The rule of the lowest rank that holds.
     matched_cte as (

@@ -18,7 +18,11 @@ with
             {{ source_key("events", "message_id") }} as event_id,
             {{ source_key("events", "anonymous_id") }} as visitor_id,
             user_id,
-            {{ json_text("properties", "$.order_id") }} as order_id,
+            -- Other calls have an order's id as well, before it is placed and after.
+            case
+                when event_name = 'Order Completed'
+                then nullif({{ json_text("properties", "$.order_id") }}, '')
+            end as order_id,
             'events' as source_system,
             event_type,
             event_name,

@@ -161,7 +161,13 @@ with
             ) as started_at,
             max(case when event_type in ('page', 'screen') then occurred_at end) over (
                 {{ visitors_time ~ " " ~ before }}
-            ) as previous_view_at
+            ) as previous_view_at,
+            {{
+                last_known(
+                    "case when event_type in ('page', 'screen') then event_id end",
+                    visitors_time ~ " " ~ before,
+                )
+            }} as previous_view_id
         from begun_cte
     ),
     final_cte as (
@@ -174,7 +180,9 @@ with
             is_session_start,
             event_type in ('page', 'screen')
             and (
-                previous_view_at is null or previous_view_at < started_at
+                previous_view_at is null
+                or previous_view_at < started_at
+                or (previous_view_at = started_at and previous_view_id < first_event_id)
             ) as is_session_first_view,
             started_at as session_started_at,
             {{ built_in() }} as built_in

@@ -25,7 +25,14 @@ with
             count(case when event_type = 'screen' then 1 end) as screen_view_count,
             count(
                 case
-                    when event_name in ('{{ var("key_events") | join("', '") }}') then 1
+                    when
+                        event_name in (
+                            {% for name in var("key_events") %}
+                                '{{ dbt.escape_single_quotes(name) }}'
+                                {%- if not loop.last %}, {% endif %}
+                            {% endfor %}
+                        )
+                    then 1
                 end
             ) as key_event_count,
             bool_or(is_bot) as is_bot,
@@ -95,8 +102,8 @@ with
             case
                 when
                     referrer_host <> coalesce(page_host, '')
-                    and referrer_host not like '%.' || coalesce(page_host, '')
-                    and coalesce(page_host, '') not like '%.' || referrer_host
+                    and not {{ is_below("referrer_host", "coalesce(page_host, '')") }}
+                    and not {{ is_below("coalesce(page_host, '')", "referrer_host") }}
                 then referrer_host
             end as outer_host
         from hosts_cte

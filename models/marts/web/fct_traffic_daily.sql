@@ -4,7 +4,8 @@ with
         select
             *,
             row_number() over (
-                partition by visitor_id order by started_at nulls last
+                partition by visitor_id
+                order by started_at nulls last, session_id nulls last
             ) as session_number
         from sessions
         where not is_bot

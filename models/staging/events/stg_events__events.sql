@@ -97,13 +97,18 @@ with
             cast(original_timestamp as timestamp) as original_at,
             cast(sent_at as timestamp) as sent_at,
             cast(received_at as timestamp) as received_at,
-            -- Later than it came, or a season before: the clock says nothing.
+            -- Later than it came, or a season before: the clock says nothing. With no
+            -- time at
+            -- all it happened before we read it.
             cast(
-                case
-                    when {{ is_time_possible("told_at", "received_at") }}
-                    then told_at
-                    else received_at
-                end as timestamp
+                coalesce(
+                    case
+                        when {{ is_time_possible("told_at", "received_at") }}
+                        then told_at
+                        else received_at
+                    end,
+                    _observed_at
+                ) as timestamp
             ) as occurred_at,
             cast(_observed_at as timestamp) as observed_at,
             _dlt_load_id as load_id,
