@@ -97,7 +97,7 @@ def bluesky(
     """What our accounts write, who mentions, answers or quotes them, and what `searches` find.
 
     `identifier` (a handle, DID or e-mail address) and `password`, an app password, log in: nobody else may search, or
-    read beyond the first page. `base_url` is the account's PDS or an AppView. `accounts`: handles or DIDs; the one that
+    read beyond the first page. `base_url` is the account's server (PDS). `accounts`: handles or DIDs; the one that
     logs in if there is none.
     """
     return resources(STREAMS, Reader(identifier, password, base_url, accounts, searches), run)

@@ -9,7 +9,7 @@ from typing import Any
 from ingestion.contract import items
 from ingestion.errors import PartFailed, SourceError, explain, keep_secret
 from ingestion.http import Answer, Client, Limit, Refused
-from ingestion.stream import Page, Recheck, Stream, Window
+from ingestion.stream import Gone, Page, Recheck, Stream, Window
 
 MILESTONES = {"1h": timedelta(hours=1), "24h": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
 """Ages at which it is noted how many had reacted to a post."""
@@ -18,6 +18,12 @@ OPEN_FOR = MILESTONES["30d"]
 """So long a post is looked at in every run; the older ones once a SWEEP."""
 
 SWEEP = timedelta(days=7)
+
+ALL = "true"
+"""SQL for the known posts that are asked for again."""
+
+MOST_FAILED = 5
+"""Threads that can't be read, before the others are not tried."""
 
 LOOK_BACK = timedelta(days=1)
 """How far the index of searches and notifications may be behind: so much of what was read is read again."""
@@ -64,7 +70,7 @@ class Reader:
         self.profiles: Answer | None = None
         self.engagement: list[Page] | None = None
 
-    def read(self, stream: Stream, window: Window) -> Iterator[Page | Recheck]:
+    def read(self, stream: Stream, window: Window) -> Iterator[Page | Recheck | Gone]:
         """Yields what is new since the last run, and what became of the posts that are known."""
         self._log_in()
         read = {"accounts": self._accounts, "posts": self._posts, "engagement": self._engagement}[stream.name]
@@ -86,13 +92,21 @@ class Reader:
 
     # Accounts
 
-    def _accounts(self, window: Window) -> Iterator[Page]:
-        window.is_complete = True
+    def _accounts(self, window: Window) -> Iterator[Page | Gone]:
+        """The figures of every account, and which of those that once were there is gone. One that is no longer named
+        stays: its posts are still ours."""
+        window.is_complete = False
+        dids: dict[str, str] = window.state.setdefault("dids", {})
         profiles = self._own()
         yield Page(items(profiles, "app.bsky.actor.getProfiles", "did"), self.profiles.observed_at)
-        known = {str(profile.get(name)).lower() for profile in profiles for name in ("did", "handle")}
-        if missing := [name for name in self._names() if name.lower() not in known]:
-            raise SourceError(
+        found = {str(profile.get(name)).lower(): profile["did"] for profile in profiles for name in ("did", "handle")}
+        names = [name.lower() for name in self._names()]
+        missing = [name for name in names if name not in found]
+        if gone := [dids[name] for name in missing if name in dids]:
+            yield Gone(gone, self.profiles.observed_at)
+        dids |= {name: found[name] for name in names if name in found}
+        if missing:
+            raise PartFailed(
                 f"there is no account {', '.join(missing)}: it was deleted, deactivated or taken down, or is "
                 "misspelled. If it is to be left out, correct SOURCES__BLUESKY__ACCOUNTS"
             )
@@ -130,8 +144,11 @@ class Reader:
                 read_until[name] = self._now().isoformat()
         if not window.is_partial:
             since = _moment(read_until.get("known"))
-            yield Recheck(datetime.now(UTC), self._due(since, window), lambda keys: self._again(keys, since, window))
+            due = self._due(since, window)
+            yield Recheck(datetime.now(UTC), due, lambda keys: self._again(keys, since, window, failures))
             read_until["known"] = self._now().isoformat()
+            if due == ALL:
+                window.state["swept_at"] = self._now().isoformat()
             window.reached = self._now()
         if failures:
             raise PartFailed("; ".join(failures))
@@ -186,15 +203,21 @@ class Reader:
             until = last + timedelta(milliseconds=1) if last and len(seen) > before else None
 
     def _threads(self, answered: dict[str, None]) -> Found:
-        """The answers to posts of ours, and the answers to those."""
+        """The answers to posts of ours, and the answers to those. A thread that can't be read stops no other."""
+        failed: list[str] = []
         for uri in answered:
             try:
                 answer = self._get("app.bsky.feed.getPostThread", "thread", uri=uri, depth=DEPTH, parentHeight=0)
-            except Refused as error:
-                if "NotFound" in str(error):
+            except SourceError as error:
+                if isinstance(error, Refused) and "NotFound" in str(error):
                     continue  # deleted a moment ago
-                raise
-            yield answer, list(_answers(answer.json["thread"]))
+                failed.append(explain(error))
+                if len(failed) == MOST_FAILED:
+                    break
+            else:
+                yield answer, list(_answers(answer.json["thread"]))
+        if failed:
+            raise PartFailed("; ".join(failed))
 
     def _views(self, uris: list[str]) -> Found:
         """The posts with these uris, as far as they are there."""
@@ -206,13 +229,17 @@ class Reader:
         """Which known posts are asked for again: those that may have come of an age since the last run, or all."""
         swept_at = _moment(window.state.get("swept_at"))
         if not since or not swept_at or self._now() - swept_at >= SWEEP:
-            window.state["swept_at"] = self._now().isoformat()
-            return "true"
+            return ALL
         return f"indexed_at >= timestamptz '{_iso(since - OPEN_FOR)}'"
 
-    def _again(self, keys: Any, since: datetime | None, window: Window) -> Iterator[Page]:
-        for answer, views in self._views(keys["uri"].to_pylist()):
-            yield self._page(views, answer, since, window)
+    def _again(self, keys: Any, since: datetime | None, window: Window, failures: list[str]) -> Iterator[Page]:
+        """The known posts that are still there. The stream ends here if that can't be told, since what is not yielded
+        is gone."""
+        try:
+            for answer, views in self._views(keys["uri"].to_pylist()):
+                yield self._page(views, answer, since, window)
+        except Exception as error:
+            raise PartFailed("; ".join([*failures, f"known posts: {explain(error)}"])) from error
 
     def _page(self, views: list[dict[str, Any]], answer: Answer, since: datetime | None, window: Window) -> Page:
         """The posts in an answer, those that were asked for; puts aside what is engagement."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from ingestion.contract import items
-from ingestion.errors import PartFailed, SourceError, explain
+from ingestion.errors import PartFailed, SourceError, explain, keep_secret
 from ingestion.http import Answer, Client, Limit, Refused
 from ingestion.stream import Gone, Page, Recheck, Stream, Window
 
@@ -22,6 +22,12 @@ HISTORY = timedelta(days=365)
 """How far back a search goes at first: a hashtag may have no end."""
 
 SWEEP = timedelta(days=7)
+
+ALL = "true"
+"""SQL for the known posts that are asked for again."""
+
+MOST_FAILED = 5
+"""Threads that can't be read, before the others are not tried."""
 
 LOOK_BACK = timedelta(days=1)
 """Of what was read up to a moment, so much is read again: what other servers deliver late has its old place."""
@@ -66,6 +72,7 @@ class Reader:
     """
 
     def __init__(self, base_url: str, token: str, accounts: list[str] | None, searches: list[str] | None) -> None:
+        keep_secret([token.strip()])
         self.client = Client(
             base_url,
             headers={"Authorization": f"Bearer {token.strip()}"},
@@ -172,12 +179,15 @@ class Reader:
         window.notes += refused.values()
         if not window.is_partial:
             since = _moment(read_until.get("known"))
+            due = self._due(since, window)
             yield Recheck(
                 datetime.now(UTC),
-                self._due(since, window),
+                due,
                 lambda keys: self._again(keys["status_id"].to_pylist(), since, window, failures),
             )
             read_until["known"] = self._now().isoformat()
+            if due == ALL:
+                window.state["swept_at"] = self._now().isoformat()
             window.reached = self._now()
         if failures:
             raise PartFailed("; ".join(failures))
@@ -220,19 +230,28 @@ class Reader:
             offset, before = offset + PAGE, ids
 
     def _threads(self, answered: dict[str, None]) -> Pages:
-        """What was answered to our own statuses, and to the answers."""
-        while answered:
+        """What was answered to our own statuses, and to the answers. A thread that can't be read stops no other."""
+        failed: list[str] = []
+        while answered and len(failed) < MOST_FAILED:
             key, _ = answered.popitem()
-            answer = self._one(f"{quote(key, safe='')}/context")
-            if answer:  # or deleted a moment ago
-                yield answer, _dated(_list(answer, "descendants"))
+            try:
+                answer = self._one(f"{quote(key, safe='')}/context")
+                rows = _dated(_list(answer, "descendants")) if answer else []  # or deleted a moment ago
+            except NotEntitled:
+                raise
+            except SourceError as error:
+                failed.append(explain(error))
+            else:
+                if answer:
+                    yield answer, rows
+        if failed:
+            raise PartFailed("; ".join(failed))
 
     def _due(self, since: datetime | None, window: Window) -> str:
         """Which known statuses are asked for again: those that may have come of an age since the last run, or all."""
         swept_at = _moment(window.state.get("swept_at"))
         if not since or not swept_at or self._now() - swept_at >= SWEEP:
-            window.state["swept_at"] = self._now().isoformat()
-            return "true"
+            return ALL
         return f"created_at >= timestamptz '{since - OPEN_FOR}'"
 
     def _again(self, keys: list[str], since: datetime | None, window: Window, failures: list[str]) -> Iterator[Page]:

@@ -429,6 +429,15 @@ def test_figures_of_accounts_change(network, run, warehouse):
     assert warehouse.current("raw_bluesky.accounts", "handle, followers_count") == [("coffee.example", 11)]
 
 
+def test_an_account_that_is_no_longer_named_stays_ours(network, run, warehouse, monkeypatch):
+    network.post(ANN, kind="other")
+    monkeypatch.setenv("SOURCES__BLUESKY__ACCOUNTS", '["coffee.example", "' + ANN + '"]')
+    run()
+    monkeypatch.setenv("SOURCES__BLUESKY__ACCOUNTS", '["coffee.example"]')
+    assert run()["accounts"]["rows_marked_gone"] == 0
+    assert len(warehouse.current("raw_bluesky.accounts", "did")) == 2
+
+
 def test_an_account_that_is_not_there_is_named(network, run, uris, monkeypatch):
     monkeypatch.setenv("SOURCES__BLUESKY__ACCOUNTS", '["Coffee.example", "gone.example", "' + ANN + '"]')
     own, ann = network.post(), network.post(ANN, kind="other")

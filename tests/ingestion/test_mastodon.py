@@ -487,6 +487,30 @@ def test_what_fails_is_not_gone_and_is_looked_at_again(network, run, ids, monkey
     assert kept["key"] in ids()
 
 
+def test_a_weekly_look_that_failed_is_taken_again_by_the_next_run(network, run, ids, monkeypatch):
+    monkeypatch.setattr("ingestion.http.ATTEMPTS", 1)
+    old = network.mention("deleted", NOON - 200 * DAY)
+    network.crowd()
+    run("statuses")
+    network.delete(old)
+    network.clock += 8 * DAY
+    network.misbehave.next("503", path="v1/statuses/")
+    assert run("statuses")["status"] == "failed" and old["key"] in ids()
+    network.clock += HOUR
+    assert run("statuses")["rows_marked_gone"] == 1
+    assert old["key"] not in ids()
+
+
+def test_a_thread_that_cannot_be_read_stops_no_other(network, run, ids, monkeypatch):
+    monkeypatch.setattr("ingestion.http.ATTEMPTS", 1)
+    roots = [network.post(f"number {number}", NOON - HOUR, replies=1) for number in range(3)]
+    answers = [network.post("and?", NOON - 50 * MINUTE, ELSE, reply_to=root["key"]) for root in roots]
+    network.misbehave.next("500", path="context")
+    ledger = run("statuses")
+    assert ledger["status"] == "failed" and "threads: " in ledger["error"]
+    assert len({answer["key"] for answer in answers} & set(ids())) == 2
+
+
 def test_a_status_that_is_back_is_back(network, run, ids):
     posts = [network.post(f"number {number}", NOON - HOUR) for number in range(3)]
     run("statuses")

@@ -26,23 +26,32 @@ with
             cast(sum(weight) as double) as weight_sum,
             cast(sum(weight * score) as double) as score_sum,
             cast(sum(weight * score * score) as double) as score_square_sum,
-            cast(sum(weight * weight) as double) as weight_square_sum,
-            -- How much more a mention of this day weighs than one of 2020.
+            cast(sum(weight * weight) as double) as weight_square_sum
+        from weights_cte
+        group by published_date, source_system, topic
+    ),
+    -- How much a mention of this day weighs on the newest day. As all weights fade
+    -- alike,
+    -- the means of earlier days are right as well.
+    faded_cte as (
+        select
+            *,
             power(
                 2,
+                -
                 {{
                     ratio(
                         dbt.datediff(
-                            "cast('2020-01-01' as date)", "published_date", "day"
+                            "sentiment_date",
+                            "max(sentiment_date) over (partition by source_system, topic)",
+                            "day",
                         ),
                         var("sentiment_half_life_days"),
                     )
                 }}
             ) as day_weight
-        from weights_cte
-        group by published_date, source_system, topic
+        from daily_cte
     ),
-    -- As all weights fade alike, it does not matter that these grow instead.
     running_cte as (
         select
             *,
@@ -51,7 +60,7 @@ with
             sum(day_weight * score_square_sum) over running as score_squares,
             sum(day_weight * day_weight * weight_square_sum) over running
             as weight_squares
-        from daily_cte
+        from faded_cte
         window
             running as (
                 partition by source_system, topic

@@ -1,5 +1,15 @@
 with
     posts as ({{ current_state(source("bluesky", "posts")) }}),
+    -- Of a post with pictures, what it embeds is a level below.
+    embedded_cte as (
+        select
+            *,
+            coalesce(
+                {{ json_text("embed", "$.record.uri") }},
+                {{ json_text("embed", "$.record.record.uri") }}
+            ) as embedded_uri
+        from posts
+    ),
     final_cte as (
         select
             uri as post_uri,
@@ -13,11 +23,11 @@ with
             {{ only_language("langs") }} as language,
             reply_root_uri,
             reply_parent_uri,
-            -- Of a post with pictures, the one that it quotes is a level below.
-            coalesce(
-                {{ json_text("embed", "$.record.uri") }},
-                {{ json_text("embed", "$.record.record.uri") }}
-            ) as quoted_uri,
+            -- Feeds, lists and starter packs can be embedded as well.
+            case
+                when split_part(embedded_uri, '/', 4) = 'app.bsky.feed.post'
+                then embedded_uri
+            end as quoted_uri,
             {{ json_text("embed", "$.external.uri") }} as link_url,
             facets,
             embed,
@@ -28,7 +38,7 @@ with
             cast(indexed_at as timestamp) as indexed_at,
             cast(_observed_at as timestamp) as observed_at,
             _dlt_load_id as load_id
-        from posts
+        from embedded_cte
     )
 
 select *
