@@ -1,11 +1,12 @@
 {# Parts of a URL, all null where there are none. The host is in lower case, without user and port. #}
 {% macro url_host(url) -%}
     nullif(
-        regexp_extract(
-            lower({{ url }}),
-            '^[a-z][a-z0-9+.-]*://(?:[^/?#]*@)?([[][^]]*[]]|[^/?#:@]+)',
-            1
-        ),
+        {{
+            regex_extract(
+                "lower(" ~ url ~ ")",
+                "^[a-z][a-z0-9+.-]*://(?:[^/?#]*@)?(\\[[^/?#\\]]*\\]|[^/?#:@]+)",
+            )
+        }},
         ''
     )
 {%- endmacro %}
