@@ -9,21 +9,8 @@ from typing import Any
 from ingestion.contract import items
 from ingestion.errors import PartFailed, SourceError, explain, keep_secret
 from ingestion.http import Answer, Client, Limit, Refused
+from ingestion.social import ALL, MOST_FAILED, OPEN_FOR, as_time, due, is_within, milestone
 from ingestion.stream import Gone, Page, Recheck, Stream, Window
-
-MILESTONES = {"1h": timedelta(hours=1), "24h": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
-"""Ages at which it is noted how many had reacted to a post."""
-
-OPEN_FOR = MILESTONES["30d"]
-"""So long a post is looked at in every run; the older ones once a SWEEP."""
-
-SWEEP = timedelta(days=7)
-
-ALL = "true"
-"""SQL for the known posts that are asked for again."""
-
-MOST_FAILED = 5
-"""Threads that can't be read, before the others are not tried."""
 
 LOOK_BACK = timedelta(days=1)
 """How far the index of searches and notifications may be behind: so much of what was read is read again."""
@@ -134,7 +121,7 @@ class Reader:
         answered: dict[str, None] = {}  # posts of ours
         failures: list[str] = []
         for name, pages in self._parts(answered).items():
-            since = window.since if window.is_partial else _moment(read_until.get(name))
+            since = window.since if window.is_partial else as_time(read_until.get(name))
             try:
                 for answer, views in pages(since):
                     yield self._page(views, answer, since, window)
@@ -143,11 +130,11 @@ class Reader:
             else:
                 read_until[name] = self._now().isoformat()
         if not window.is_partial:
-            since = _moment(read_until.get("known"))
-            due = self._due(since, window)
-            yield Recheck(datetime.now(UTC), due, lambda keys: self._again(keys, since, window, failures))
+            since = as_time(read_until.get("known"))
+            wanted = due("indexed_at", since, window, self._now())
+            yield Recheck(datetime.now(UTC), wanted, lambda keys: self._again(keys, since, window, failures))
             read_until["known"] = self._now().isoformat()
-            if due == ALL:
+            if wanted == ALL:
                 window.state["swept_at"] = self._now().isoformat()
             window.reached = self._now()
         if failures:
@@ -225,13 +212,6 @@ class Reader:
             answer = self._get("app.bsky.feed.getPosts", "posts", uris=uris[start : start + BATCH])
             yield answer, answer.json["posts"]
 
-    def _due(self, since: datetime | None, window: Window) -> str:
-        """Which known posts are asked for again: those that may have come of an age since the last run, or all."""
-        swept_at = _moment(window.state.get("swept_at"))
-        if not since or not swept_at or self._now() - swept_at >= SWEEP:
-            return ALL
-        return f"indexed_at >= timestamptz '{_iso(since - OPEN_FOR)}'"
-
     def _again(self, keys: Any, since: datetime | None, window: Window, failures: list[str]) -> Iterator[Page]:
         """The known posts that are still there. The stream ends here if that can't be told, since what is not yielded
         is gone."""
@@ -244,7 +224,7 @@ class Reader:
     def _page(self, views: list[dict[str, Any]], answer: Answer, since: datetime | None, window: Window) -> Page:
         """The posts in an answer, those that were asked for; puts aside what is engagement."""
         if window.is_partial:
-            views = [view for view in views if _is_within(view, window)]
+            views = [view for view in views if is_within(as_time(view.get("indexedAt")), window)]
         method = answer.path.partition("?")[0].rpartition("/")[2]
         rows = [row for view in views if (row := _reading(view, answer, since))]
         self.engagement.append(Page(items(rows, method, "uri"), answer.observed_at))
@@ -331,11 +311,10 @@ def _reading(view: dict[str, Any], answer: Answer, since: datetime | None) -> di
     published_at = _sorted_at(view)
     if not published_at:
         return None
-    past = [name for name, age in MILESTONES.items() if published_at + age <= answer.served_at]
-    found_at = max(filter(None, [published_at, _moment(view.get("indexedAt"))]))
-    if not past or (since and max(published_at + MILESTONES[past[-1]], found_at) <= since):
+    found_at = max(filter(None, [published_at, as_time(view.get("indexedAt"))]))
+    if not (age := milestone(published_at, found_at, answer.served_at, since)):
         return None
-    own = {"uri": view.get("uri"), "milestone": past[-1], "published_at": published_at, "measured_at": answer.served_at}
+    own = {"uri": view.get("uri"), "milestone": age, "published_at": published_at, "measured_at": answer.served_at}
     return own | {name: view.get(name) for name in COUNTERS}
 
 
@@ -351,30 +330,13 @@ def _answers(thread: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _sorted_at(view: dict[str, Any]) -> datetime | None:
     """When a post was written by its author's clock, or reached the network if that was earlier, as searches sort."""
-    times = [_moment((view.get("record") or {}).get("createdAt")), _moment(view.get("indexedAt"))]
+    times = [as_time((view.get("record") or {}).get("createdAt")), as_time(view.get("indexedAt"))]
     return min(filter(None, times), default=None)
 
 
 def _is_before(row: dict[str, Any], bound: datetime) -> bool:
-    moment = _moment(row.get("indexedAt"))
+    moment = as_time(row.get("indexedAt"))
     return moment is not None and moment < bound
-
-
-def _is_within(view: dict[str, Any], window: Window) -> bool:
-    """Whether a post reached the network between --since and --until; one that does not say so is looked at."""
-    moment = _moment(view.get("indexedAt"))
-    if moment is None:
-        return True
-    return not (window.since and moment < window.since) and not (window.until and moment >= window.until)
-
-
-def _moment(text: Any) -> datetime | None:
-    """A time of the API's; None if it is none."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except (TypeError, ValueError):
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _iso(moment: datetime) -> str:

@@ -10,24 +10,11 @@ from urllib.parse import quote
 from ingestion.contract import items
 from ingestion.errors import PartFailed, SourceError, explain, keep_secret
 from ingestion.http import Answer, Client, Limit, Refused
+from ingestion.social import ALL, MOST_FAILED, OPEN_FOR, as_time, due, is_within, milestone
 from ingestion.stream import Gone, Page, Recheck, Stream, Window
-
-MILESTONES = {"1h": timedelta(hours=1), "24h": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
-"""Ages at which it is noted how many had reacted to a status."""
-
-OPEN_FOR = MILESTONES["30d"]
-"""So long a status is looked at in every run; the older ones once a SWEEP."""
 
 HISTORY = timedelta(days=365)
 """How far back a search goes at first: a hashtag may have no end."""
-
-SWEEP = timedelta(days=7)
-
-ALL = "true"
-"""SQL for the known posts that are asked for again."""
-
-MOST_FAILED = 5
-"""Threads that can't be read, before the others are not tried."""
 
 LOOK_BACK = timedelta(days=1)
 """Of what was read up to a moment, so much is read again: what other servers deliver late has its old place."""
@@ -160,7 +147,7 @@ class Reader:
         failures, refused = [], {}
         threads = Part("threads", lambda: self._threads(answered))
         for part in [*parts, threads]:
-            since = window.since if window.is_partial else _moment(read_until.get(part.name))
+            since = window.since if window.is_partial else as_time(read_until.get(part.name))
             bound = since if window.is_partial else since - LOOK_BACK if since else part.first
             noted = {} if part is threads else answered
             try:
@@ -178,15 +165,15 @@ class Reader:
             raise NotEntitled("; ".join(refused.values()))
         window.notes += refused.values()
         if not window.is_partial:
-            since = _moment(read_until.get("known"))
-            due = self._due(since, window)
+            since = as_time(read_until.get("known"))
+            wanted = due("created_at", since, window, self._now())
             yield Recheck(
                 datetime.now(UTC),
-                due,
+                wanted,
                 lambda keys: self._again(keys["status_id"].to_pylist(), since, window, failures),
             )
             read_until["known"] = self._now().isoformat()
-            if due == ALL:
+            if wanted == ALL:
                 window.state["swept_at"] = self._now().isoformat()
             window.reached = self._now()
         if failures:
@@ -210,7 +197,7 @@ class Reader:
         """A notification is dated when it came, which may be long after the status was written."""
         for answer in self._pages("api/v1/notifications", limit=NOTIFICATIONS_PAGE, **{"types[]": "mention"}):
             rows = [row for row in answer.json if row.get("type") == "mention" and row.get("status")]
-            yield answer, [(_moment(row.get("created_at")) or self._now(), row["status"]) for row in rows]
+            yield answer, [(as_time(row.get("created_at")) or self._now(), row["status"]) for row in rows]
 
     def _tagged(self, search: str) -> Pages:
         for answer in self._pages(f"api/v1/timelines/tag/{quote(search[1:], safe='')}", limit=PAGE):
@@ -246,13 +233,6 @@ class Reader:
                     yield answer, rows
         if failed:
             raise PartFailed("; ".join(failed))
-
-    def _due(self, since: datetime | None, window: Window) -> str:
-        """Which known statuses are asked for again: those that may have come of an age since the last run, or all."""
-        swept_at = _moment(window.state.get("swept_at"))
-        if not since or not swept_at or self._now() - swept_at >= SWEEP:
-            return ALL
-        return f"created_at >= timestamptz '{since - OPEN_FOR}'"
 
     def _again(self, keys: list[str], since: datetime | None, window: Window, failures: list[str]) -> Iterator[Page]:
         """The known statuses that are still there. The stream ends here if that can't be told, since what is not
@@ -297,7 +277,9 @@ class Reader:
         """The statuses in an answer, those that were asked for; puts aside what is engagement, and notes which of ours
         were answered. Private letters are none of ours to keep."""
         statuses = [
-            status for status in statuses if status.get("visibility") != "direct" and _is_within(status, window)
+            status
+            for status in statuses
+            if status.get("visibility") != "direct" and is_within(as_time(status.get("created_at")), window)
         ]
         path = answer.path.partition("?")[0]
         rows = [row for status in statuses if (row := _engagement(status, answer, since))]
@@ -306,7 +288,7 @@ class Reader:
         open_since = (since or self._now()) - OPEN_FOR
         for status in statuses:
             is_own = status.get("id") and (status.get("account") or {}).get("id") in own
-            is_open = (_moment(status.get("created_at")) or self._now()) >= open_since
+            is_open = (as_time(status.get("created_at")) or self._now()) >= open_since
             if is_own and is_open and status.get("replies_count") and not status.get("reblog"):
                 answered[status["id"]] = None
         rows = [{**status, "updated_at": status.get("edited_at") or status.get("created_at")} for status in statuses]
@@ -373,13 +355,12 @@ def _of_account(handle: str, ask: Callable[[], Any]) -> Any:
 
 def _engagement(status: Row, answer: Answer, since: datetime | None) -> Row | None:
     """The counters of a status, if it came of an age since it was last looked at; those of earlier ages were missed."""
-    created_at = _moment(status.get("created_at"))
+    created_at = as_time(status.get("created_at"))
     if not created_at or status.get("reblog"):
         return None
-    past = [name for name, age in MILESTONES.items() if created_at + age <= answer.served_at]
-    if not past or (since and created_at + MILESTONES[past[-1]] <= since):
+    if not (age := milestone(created_at, created_at, answer.served_at, since)):
         return None
-    own = {"status_id": status.get("id"), "milestone": past[-1], "measured_at": answer.served_at}
+    own = {"status_id": status.get("id"), "milestone": age, "measured_at": answer.served_at}
     return own | {name: status.get(name) for name in (*COUNTERS, "created_at")}
 
 
@@ -394,21 +375,4 @@ def _list(answer: Answer, member: str = "") -> list[Row]:
 def _dated(statuses: list[Row]) -> list[tuple[datetime, Row]]:
     """One without a date, which the contract rejects, bounds nothing."""
     newest = datetime.max.replace(tzinfo=UTC)
-    return [(_moment(status.get("created_at")) or newest, status) for status in statuses]
-
-
-def _is_within(status: Row, window: Window) -> bool:
-    """Whether it was written between --since and --until, where those are given."""
-    created_at = _moment(status.get("created_at"))
-    if not window.is_partial or created_at is None:
-        return True
-    return not (window.since and created_at < window.since) and not (window.until and created_at >= window.until)
-
-
-def _moment(text: Any) -> datetime | None:
-    """A time of the API's; None if it is none."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except (TypeError, ValueError):
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return [(as_time(status.get("created_at")) or newest, status) for status in statuses]
