@@ -1,8 +1,9 @@
 """From events to sessions on one machine: `make bench-sessions EVENTS=20000000`. Asserts nothing.
 
-Puts EVENTS calls into the raw table, as DuckDB makes them (a visitor of eight, three calls a visit, half a year), and
-builds all models that follow, without tests: all of them, then with 1 % new calls of the same visitors and days.
-Prints seconds and peak memory of dbt, and of the models that took longest.
+Puts EVENTS calls into the raw table, as DuckDB makes them: a visitor of eight, three calls a visit, half a year as it
+goes by, one visit of ten told up to thirty days late. Builds all models that follow, without tests: of that; then
+with 1 % more calls, from the two days after it; then with 1 % more that happened anywhere in the half year, which no
+source does, but is the worst that can be. Prints seconds and peak memory of dbt, and the models that took longest.
 """
 
 import json
@@ -28,8 +29,8 @@ CALLS = """
         from range({start}, {stop}) r(i)
     ),
     calls as (
-        select *, timestamptz '2026-01-01 00:00:00+00'
-                + to_milliseconds((visit % 15552000000 + h % 1200000)::bigint) as happened_at,
+        select *, timestamptz '2026-02-01 00:00:00+00' + to_milliseconds((1000 * ({second}) + h % 1200000)::bigint)
+                as happened_at,
             'https://www.shop.example/products/' || (h // 128) % 5000
                 || case when h % 17 = 0 then '?utm_source=x' else '' end as url
         from numbers
@@ -51,17 +52,21 @@ CALLS = """
             'locale', 'de-DE', 'library', json_object('name', 'analytics.js', 'version', '4.1.0')
         ) as context,
         happened_at as original_timestamp, happened_at as sent_at, happened_at as received_at,
-        message_id as _key, (h >> 1)::bigint as _row_hash, happened_at as _observed_at, '{load}' as _dlt_load_id
+        message_id as _key, (h >> 1)::bigint as _row_hash,
+        timestamptz '2026-08-15 00:00:00+00' + interval {load} day as _observed_at, 'load {load}' as _dlt_load_id
     from named
 """
+HALF_A_YEAR = 180 * 86_400
+AS_IT_HAPPENS = f"i * {HALF_A_YEAR} // {{events}} - case when visit % 10 = 0 then visit % (30 * 86400) else 0 end"
+ANYWHERE = f"visit % {HALF_A_YEAR}"
 
 
-def add(start: int, stop: int, visitors: int, load: str) -> None:
-    """Adds calls to the raw table, in parts that fit into memory."""
+def add(load: int, start: int, stop: int, events: int, second: str) -> None:
+    """Adds calls to the raw table, in parts that fit into memory; `second` is SQL for when a visit began."""
     for first in range(start, stop, 1_000_000):
         with duckdb.connect(str(warehouse_path())) as warehouse:
-            last = min(first + 1_000_000, stop)
-            warehouse.execute(CALLS.format(start=first, stop=last, visitors=visitors, load=load))
+            numbers = {"start": first, "stop": min(first + 1_000_000, stop), "visitors": events // 8, "load": load}
+            warehouse.execute(CALLS.format(**numbers, second=second.format(events=events)))
 
 
 def build(name: str) -> float:
@@ -75,14 +80,17 @@ def build(name: str) -> float:
 
 
 def main() -> None:
-    """Builds twice; EVENTS is in the environment."""
+    """Builds three times; EVENTS is in the environment."""
     events = int(os.environ.get("EVENTS") or 20_000_000)
     with opened(select(["events"])):
         pass
-    add(0, events, events // 8, "load 1")
+    more = events // 100
+    add(0, 0, events, events, AS_IT_HAPPENS)
     full = build(f"{events:,} events")
-    add(events, events + events // 100, events // 8, "load 2")
-    print(f"of the full build: {build('1 % new') / full:.1%}")
+    add(1, events, events + more, events, AS_IT_HAPPENS)
+    print(f"of the full build: {build('1 % more') / full:.1%}")
+    add(2, events + more, events + 2 * more, events, ANYWHERE)
+    print(f"of the full build: {build('1 % more, anywhere') / full:.1%}")
 
 
 if __name__ == "__main__":

@@ -4,12 +4,30 @@
     of the batches that it has taken in. That is written after the model, from what was there before the model read:
     a run that dies takes the same batches in again, which changes nothing, since models replace rows by their key.
 
-    A model says take_stock(relation, batch) in its pre_hook, reads new_rows(relation, batch), and says take_in() in its
-    post_hook. `grows`: a batch may get more rows later, as a load may that a crash had cut in two; it is then new again.
+    A model says take_stock(relation, batch) in its pre_hook (of several relations: further ones after that), reads
+    new_rows(relation, batch), and says take_in() in its post_hook. `grows`: a batch may get more rows later, as a load
+    may that a crash had cut in two; it is then new again.
 #}
 {% macro take_stock(relation, batch) %}
     create or replace table {{ companion("waiting") }} as
-    select {{ batch }} as batch, count(*) as row_count from {{ relation }} group by {{ batch }}
+    select batch, count(*) as row_count
+    from
+        (
+    {% for source in [relation] + (varargs | list) %}
+                select {{ batch }} as batch
+                from {{ source }}
+        {% if not loop.last %}
+                    union all
+        {% endif %}
+    {% endfor %}
+        ) as batches
+    group by batch
+{% endmacro %}
+
+{# For a model that is built on another and on what that one has taken in: nothing is new that it does not have. #}
+{% macro take_same_stock(relation) %}
+    create or replace table {{ companion("waiting") }} as
+    select * from {{ companion("taken", relation) }}
 {% endmacro %}
 
 {% macro new_rows(relation, batch, grows=false) -%}
@@ -39,21 +57,17 @@
     create or replace table {{ companion("taken") }} as select * from {{ companion("waiting") }}
 {% endmacro %}
 
-{# Deletes the model's rows whose keys `relation` no longer has, in its rows where `condition` holds. #}
-{% macro forget_vanished(relation, key, condition) %}
-    {% if is_incremental() %}
-        merge into {{ this }} as decided
-        using
-            (
-                select {{ key }} from {{ relation }} where {{ condition }} group by {{ key }}
-            ) as present_keys
-        on decided.{{ key }} = present_keys.{{ key }}
-        when not matched by source
-        then delete
-    {% endif %}
-{% endmacro %}
+{# Whether batches that were taken in have lost rows since: to other batches, as their keys were told anew. #}
+{% macro has_lost_rows() -%}
+    exists (
+        select 1
+        from {{ companion("taken") }} as taken
+        left join {{ companion("waiting") }} as waiting on taken.batch = waiting.batch
+        where taken.row_count > coalesce(waiting.row_count, 0)
+    )
+{%- endmacro %}
 
-{# Deletes the model's rows whose keys are among the new rows, which may no longer be of its kind. #}
+{# Deletes the model's rows that new rows are to replace, or are no longer: those with the `own_key` of one's `key`. #}
 {% macro forget_changed(relation, batch, key, own_key) %}
     {% if is_incremental() %}
         merge into {{ this }} as decided
@@ -67,12 +81,48 @@
     {% endif %}
 {% endmacro %}
 
+{# The batch, for take_stock, of what is built anew day by day. #}
+{% macro day_and_run(day) -%} cast({{ day }} as string) || ' ' || built_in {%- endmacro %}
+
+{# The days that have got or lost rows since. A row that is written again has another run, and is lost to the former. #}
+{% macro changed_days() -%}
+    (
+        select cast(substr(different.batch, 1, 10) as date) as changed_day
+        from
+            (
+                (
+                    select batch, row_count from {{ companion("waiting") }}
+                    except
+                    select batch, row_count from {{ companion("taken") }}
+                )
+                union all
+                (
+                    select batch, row_count from {{ companion("taken") }}
+                    except
+                    select batch, row_count from {{ companion("waiting") }}
+                )
+            ) as different
+        group by cast(substr(different.batch, 1, 10) as date)
+    )
+{%- endmacro %}
+
+{# Deletes the model's rows of days that have changed. #}
+{% macro forget_changed_days(own_day) %}
+    {% if is_incremental() %}
+        merge into {{ this }} as decided
+        using {{ changed_days() }} as changed_days
+        on decided.{{ own_day }} = changed_days.changed_day
+        when matched
+        then delete
+    {% endif %}
+{% endmacro %}
+
 {# A table beside the model, which only these macros read: not among the marts, where people look. #}
-{% macro companion(suffix) -%}
-    {%- set schema = "intermediate" if this.schema == "marts" else this.schema -%}
+{% macro companion(suffix, model=this) -%}
+    {%- set schema = "intermediate" if model.schema == "marts" else model.schema -%}
     {{
-        this.incorporate(
-            path={"schema": schema, "identifier": this.identifier ~ "__" ~ suffix}
+        model.incorporate(
+            path={"schema": schema, "identifier": model.identifier ~ "__" ~ suffix}
         )
     }}
 {%- endmacro %}
@@ -89,6 +139,11 @@
                 select _key, min(_observed_at) as _first_observed_at
                 from {{ new_rows(relation, "_dlt_load_id", grows=true) }} as new_rows
                 group by _key
+                -- Mostly none is earlier than all that was decided, and then no key is
+                -- looked up.
+                having
+                    cast(min(_observed_at) as timestamp)
+                    < (select max(decided.observed_at) from {{ this }} as decided)
             ) as sightings
         on decided.{{ key }} = sightings._key
         when matched and cast(sightings._first_observed_at as timestamp) < decided.observed_at

@@ -179,15 +179,30 @@ def test_models_by_load_are_wired_so(manifest):
 
 
 def test_models_by_dbt_run_are_wired_so(manifest):
-    """Those behind staging: what is new is told by the run that wrote it."""
-    behind = [node for node in incremental(manifest) if node["schema"] != "staging"]
-    assert {node["name"] for node in behind} >= {"int_web_events__sessionized", "fct_page_views"}
-    for node in behind:
+    """Those behind staging: what is new is told by the run that wrote it, and replaces what a hook has deleted."""
+    behind = {node["name"]: node for node in incremental(manifest) if node["schema"] != "staging"}
+    assert behind.keys() >= {"int_web_events__sessionized", "fct_page_views", "fct_traffic_daily"}
+    for name, node in behind.items():
+        stock, forgets = [hook["sql"].strip("{ }") for hook in node["config"]["pre-hook"]]
+        assert "{{ take_in() }}" in [hook["sql"] for hook in node["config"]["post-hook"]], name
+        assert node["config"]["unique_key"], name
+        deletes = name == "int_web_events__sessionized"
+        assert node["config"]["incremental_strategy"] == ("delete+insert" if deletes else "append"), (
+            name
+        )  # Spark: merge
+        if forgets.startswith("forget_changed_days"):
+            (day,) = re.fullmatch(r"forget_changed_days\('(\w+)'\)", forgets).groups()
+            assert day in node["config"]["unique_key"], name
+            assert "{{ changed_days() }}" in node["raw_code"], name
+            assert re.fullmatch(r"take_stock\(ref\(.+\), day_and_run\('\w+'\)(, ref\(.+\))?\)", stock), name
+            continue
         (above,) = re.findall(r"new_rows\(ref\(\"(\w+)\"\), \"built_in\"\)", node["raw_code"])
-        assert node["config"]["pre-hook"][0]["sql"] == f"{{{{ take_stock(ref('{above}'), 'built_in') }}}}", node["name"]
-        assert "{{ take_in() }}" in [hook["sql"] for hook in node["config"]["post-hook"]], node["name"]
-        assert node["config"]["incremental_strategy"] == "delete+insert", node["name"]  # on Spark: merge
-        assert node["config"]["unique_key"], node["name"]
+        assert stock in (
+            f"take_stock(ref('{above}'), 'built_in')",
+            "take_same_stock(ref('int_web_sessions__aggregated'))",
+        ), name
+        what = f"note_cuts(ref('{above}'))" if deletes else f"forget_changed(ref('{above}'), 'built_in', "
+        assert forgets.startswith(what), name
 
 
 def incremental(manifest):

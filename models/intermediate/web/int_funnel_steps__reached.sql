@@ -3,9 +3,8 @@
         materialized="incremental",
         unique_key=["session_id", "funnel", "step_number"],
         pre_hook=[
-            "{{ take_stock(ref('int_web_events__sessionized'), 'built_in') }}",
-            "{{ forget_vanished(ref('int_web_events__sessionized'), 'session_id', 'is_session_start') }}",
-            "{{ forget_changed(ref('int_web_events__sessionized'), 'built_in', 'session_id', 'session_id') }}",
+            "{{ take_same_stock(ref('int_web_sessions__aggregated')) }}",
+            "{{ forget_changed(ref('int_web_events__sessionized'), 'built_in', 'event_id', 'first_event_id') }}",
         ],
         post_hook="{{ take_in() }}",
     )
@@ -15,6 +14,7 @@ with
     events as (
         select * from {{ new_rows(ref("int_web_events__sessionized"), "built_in") }}
     ),
+    sessions as (select * from {{ ref("int_web_sessions__aggregated") }}),
     funnel_steps as (select * from {{ ref("funnel_steps") }}),
     happened_cte as (
         select session_id, event_type, event_name, page_url, page_name, occurred_at
@@ -90,7 +90,18 @@ with
             {% endif %}
         {% endfor %}
     ),
-    final_cte as (select session_id, funnel, step_number, reached_at from reached_cte)
+    final_cte as (
+        select
+            reached_cte.session_id,
+            sessions.first_event_id,
+            reached_cte.funnel,
+            reached_cte.step_number,
+            reached_cte.reached_at,
+            sessions.session_date,
+            {{ built_in() }} as built_in
+        from reached_cte
+        inner join sessions on reached_cte.session_id = sessions.session_id
+    )
 
 select *
 from final_cte

@@ -2,7 +2,10 @@
     config(
         materialized="incremental",
         unique_key="event_id",
-        pre_hook="{{ take_stock(ref('int_web_events__unioned'), 'built_in') }}",
+        pre_hook=[
+            "{{ take_stock(ref('int_web_events__unioned'), 'built_in') }}",
+            "{{ note_cuts(ref('int_web_events__unioned')) }}",
+        ],
         post_hook="{{ take_in() }}",
     )
 }}
@@ -20,47 +23,18 @@ with
         select * from {{ new_rows(ref("int_web_events__unioned"), "built_in") }}
     ),
     {% if is_incremental() %}
-        -- When the visitors' new events happened, and where these events were before.
-        changes_cte as (
-            select visitor_id, occurred_at
-            from new_events
-            union all
-            select known.visitor_id, known.occurred_at
-            from {{ this }} as known
-            inner join new_events on known.event_id = new_events.event_id
-        ),
-        first_changes_cte as (
-            select visitor_id, min(occurred_at) as changed_at
-            from changes_cte
-            group by visitor_id
-        ),
-        -- Sessions that ended long enough before stay as they are. From the first one
-        -- that
-        -- did not, the visitor's time is cut anew.
-        cuts_cte as (
-            select known.visitor_id, min(known.session_started_at) as cut_at
-            from {{ this }} as known
-            inner join
-                first_changes_cte on known.visitor_id = first_changes_cte.visitor_id
-            where
-                {{
-                    microseconds_between(
-                        "known.occurred_at", "first_changes_cte.changed_at"
-                    )
-                }} <= {{ timeout }}
-            group by known.visitor_id
-        ),
+        -- Joined and not looked up, so that DuckDB does it last.
         known_events_cte as (
             select known.*
             from {{ this }} as known
             inner join
-                cuts_cte
-                on known.visitor_id = cuts_cte.visitor_id
-                and known.session_started_at >= cuts_cte.cut_at
+                {{ companion("cuts") }} as cuts
+                on known.visitor_id = cuts.visitor_id
+                and known.session_started_at >= cuts.cut_at
+            left join new_events on known.event_id = new_events.event_id
             where
-                not exists (
-                    select 1 from new_events where new_events.event_id = known.event_id
-                )
+                known.occurred_at >= (select min(cut_at) from {{ companion("cuts") }})
+                and new_events.event_id is null
         ),
     {% endif %}
     events_cte as (
@@ -177,6 +151,7 @@ with
                 when visitor_id is not null
                 then md5(visitor_id || ' ' || first_event_id)
             end as session_id,
+            case when visitor_id is not null then first_event_id end as first_event_id,
             is_session_start,
             event_type in ('page', 'screen')
             and (

@@ -4,7 +4,7 @@
         unique_key="session_id",
         pre_hook=[
             "{{ take_stock(ref('int_web_events__sessionized'), 'built_in') }}",
-            "{{ forget_vanished(ref('int_web_events__sessionized'), 'session_id', 'is_session_start') }}",
+            "{{ forget_changed(ref('int_web_events__sessionized'), 'built_in', 'event_id', 'first_event_id') }}",
         ],
         post_hook="{{ take_in() }}",
     )
@@ -55,6 +55,7 @@ with
     landed_cte as (
         select
             counts_cte.*,
+            starts_cte.event_id as first_event_id,
             starts_cte.visitor_id,
             starts_cte.platform,
             starts_cte.occurred_at as started_at,
@@ -111,6 +112,7 @@ with
     final_cte as (
         select
             session_id,
+            first_event_id,
             visitor_id,
             user_id,
             order_id,
@@ -142,10 +144,17 @@ with
             page_view_count,
             screen_view_count,
             key_event_count,
+            {{ microseconds_between("started_at", "ended_at") }}
+            as duration_microseconds,
             is_bot,
             not has_campaign
             and click_source is null
             and outer_host is not null as is_referred,
+            page_view_count + screen_view_count >= 2
+            or key_event_count > 0
+            or {{ microseconds_between("started_at", "ended_at") }}
+            > {{ var("engaged_session_seconds") }} * 1000000 as is_engaged,
+            cast({{ local_time("started_at") }} as date) as session_date,
             started_at,
             ended_at,
             {{ built_in() }} as built_in

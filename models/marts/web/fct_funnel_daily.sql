@@ -1,7 +1,32 @@
+{{
+    config(
+        materialized="incremental",
+        unique_key=["funnel_date", "platform", "channel", "funnel", "step_number"],
+        pre_hook=[
+            "{{ take_stock(ref('int_web_sessions__aggregated'), day_and_run('session_date'), ref('int_funnel_steps__reached')) }}",
+            "{{ forget_changed_days('funnel_date') }}",
+        ],
+        post_hook="{{ take_in() }}",
+    )
+}}
+
 with
-    sessions as (select * from {{ ref("fct_web_sessions") }}),
+    sessions as (
+        select * from {{ ref("int_web_sessions__aggregated") }} where not is_bot
+    ),
     reached_steps as (select * from {{ ref("int_funnel_steps__reached") }}),
     funnel_steps as (select * from {{ ref("funnel_steps") }}),
+    days_cte as (
+        select *
+        from sessions
+        {% if is_incremental() %}
+            where session_date in (select changed_day from {{ changed_days() }})
+        {% endif %}
+    ),
+    channelled_cte as (
+        select session_id, session_date, platform, channel
+        from {{ with_channel("days_cte") }} as days
+    ),
     steps_cte as (
         select funnel, step_number, max(step_name) as step_name
         from funnel_steps
@@ -9,25 +34,24 @@ with
     ),
     groups_cte as (
         select session_date, platform, channel
-        from sessions
-        where not is_bot
+        from channelled_cte
         group by session_date, platform, channel
     ),
     reached_cte as (
         select
-            sessions.session_date,
-            sessions.platform,
-            sessions.channel,
+            channelled_cte.session_date,
+            channelled_cte.platform,
+            channelled_cte.channel,
             reached_steps.funnel,
             reached_steps.step_number,
             count(*) as session_count
         from reached_steps
-        inner join sessions on reached_steps.session_id = sessions.session_id
-        where not sessions.is_bot
+        inner join
+            channelled_cte on reached_steps.session_id = channelled_cte.session_id
         group by
-            sessions.session_date,
-            sessions.platform,
-            sessions.channel,
+            channelled_cte.session_date,
+            channelled_cte.platform,
+            channelled_cte.channel,
             reached_steps.funnel,
             reached_steps.step_number
     ),
