@@ -4,24 +4,12 @@
     of the batches that it has taken in. That is written after the model, from what was there before the model read:
     a run that dies takes the same batches in again, which changes nothing, since models replace rows by their key.
 
-    A model says take_stock(relation, batch) in its pre_hook (of several relations: further ones after that), reads
-    new_rows(relation, batch), and says take_in() in its post_hook. `grows`: a batch may get more rows later, as a load
-    may that a crash had cut in two; it is then new again.
+    A model says take_stock(relation, batch) in its pre_hook, reads new_rows(relation, batch), and says take_in() in its
+    post_hook. `grows`: a batch may get more rows later, as a load may that a crash had cut in two; it is then new again.
 #}
 {% macro take_stock(relation, batch) %}
     create or replace table {{ companion("waiting") }} as
-    select batch, count(*) as row_count
-    from
-        (
-    {% for source in [relation] + (varargs | list) %}
-                select {{ batch }} as batch
-                from {{ source }}
-        {% if not loop.last %}
-                    union all
-        {% endif %}
-    {% endfor %}
-        ) as batches
-    group by batch
+    select {{ batch }} as batch, count(*) as row_count from {{ relation }} group by {{ batch }}
 {% endmacro %}
 
 {# For a model that is built on another and on what that one has taken in: nothing is new that it does not have. #}
@@ -81,28 +69,42 @@
     {% endif %}
 {% endmacro %}
 
-{# The batch, for take_stock, of what is built anew day by day. #}
-{% macro day_and_run(day) -%} cast({{ day }} as string) || ' ' || built_in {%- endmacro %}
+{# The stock of a model that is built anew day by day, from relations whose rows have a day and built_in. #}
+{% macro take_stock_of_days(relations, day) %}
+    create or replace table {{ companion("waiting") }} as
+    {% for relation in relations %}
+        select
+        {{ loop.index }} as relation_number,
+        {{ day }} as batch_day,
+            built_in as batch,
+            count(*) as row_count
+        from {{ relation }}
+        group by {{ day }}, built_in
+        {% if not loop.last %}
+            union all
+        {% endif %}
+    {% endfor %}
+{% endmacro %}
 
 {# The days that have got or lost rows since. A row that is written again has another run, and is lost to the former. #}
 {% macro changed_days() -%}
     (
-        select cast(substr(different.batch, 1, 10) as date) as changed_day
+        select batch_day as changed_day
         from
             (
                 (
-                    select batch, row_count from {{ companion("waiting") }}
+                    select * from {{ companion("waiting") }}
                     except
-                    select batch, row_count from {{ companion("taken") }}
+                    select * from {{ companion("taken") }}
                 )
                 union all
                 (
-                    select batch, row_count from {{ companion("taken") }}
+                    select * from {{ companion("taken") }}
                     except
-                    select batch, row_count from {{ companion("waiting") }}
+                    select * from {{ companion("waiting") }}
                 )
-            ) as different
-        group by cast(substr(different.batch, 1, 10) as date)
+            ) as differences
+        group by batch_day
     )
 {%- endmacro %}
 

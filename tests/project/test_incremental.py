@@ -194,7 +194,7 @@ def test_models_by_dbt_run_are_wired_so(manifest):
             (day,) = re.fullmatch(r"forget_changed_days\('(\w+)'\)", forgets).groups()
             assert day in node["config"]["unique_key"], name
             assert "{{ changed_days() }}" in node["raw_code"], name
-            assert re.fullmatch(r"take_stock\(ref\(.+\), day_and_run\('\w+'\)(, ref\(.+\))?\)", stock), name
+            assert re.fullmatch(r"take_stock_of_days\(\[ref\(.+\)\], '\w+'\)", stock), name
             continue
         (above,) = re.findall(r"new_rows\(ref\(\"(\w+)\"\), \"built_in\"\)", node["raw_code"])
         assert stock in (

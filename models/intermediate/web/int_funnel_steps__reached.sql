@@ -10,15 +10,15 @@
     )
 }}
 
+-- Read where they are needed, as in int_web_sessions__aggregated.
+{%- set events = new_rows(ref("int_web_events__sessionized"), "built_in") %}
+
 with
-    events as (
-        select * from {{ new_rows(ref("int_web_events__sessionized"), "built_in") }}
-    ),
     sessions as (select * from {{ ref("int_web_sessions__aggregated") }}),
     funnel_steps as (select * from {{ ref("funnel_steps") }}),
     happened_cte as (
         select session_id, event_type, event_name, page_url, page_name, occurred_at
-        from events
+        from {{ events }} as events
         where session_id is not null
         union all
         select
@@ -28,7 +28,7 @@ with
             page_url,
             page_name,
             occurred_at
-        from events
+        from {{ events }} as events
         where session_id is not null and is_session_start
     ),
     steps_cte as (

@@ -10,11 +10,11 @@
     )
 }}
 
--- A session that has changed has all of its events among the new rows.
+-- A session that has changed has all of its events among the new rows. Read where they
+-- are needed, since DuckDB keeps what a CTE holds that is used twice.
+{%- set events = new_rows(ref("int_web_events__sessionized"), "built_in") %}
+
 with
-    events as (
-        select * from {{ new_rows(ref("int_web_events__sessionized"), "built_in") }}
-    ),
     counts_cte as (
         select
             session_id,
@@ -37,16 +37,18 @@ with
             ) as key_event_count,
             bool_or(is_bot) as is_bot,
             max(occurred_at) as ended_at
-        from events
+        from {{ events }} as events
         where session_id is not null
         group by session_id
     ),
     starts_cte as (
-        select * from events where session_id is not null and is_session_start
+        select *
+        from {{ events }} as events
+        where session_id is not null and is_session_start
     ),
     later_views_cte as (
         select *
-        from events
+        from {{ events }} as events
         where session_id is not null and is_session_first_view and not is_session_start
     ),
     -- What brought the visitor stands in the first view, or in the first event of a

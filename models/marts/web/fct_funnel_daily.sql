@@ -3,7 +3,7 @@
         materialized="incremental",
         unique_key=["funnel_date", "platform", "channel", "funnel", "step_number"],
         pre_hook=[
-            "{{ take_stock(ref('int_web_sessions__aggregated'), day_and_run('session_date'), ref('int_funnel_steps__reached')) }}",
+            "{{ take_stock_of_days([ref('int_web_sessions__aggregated'), ref('int_funnel_steps__reached')], 'session_date') }}",
             "{{ forget_changed_days('funnel_date') }}",
         ],
         post_hook="{{ take_in() }}",

@@ -10,39 +10,43 @@
             "campaign_name",
         ],
         pre_hook=[
-            "{{ take_stock(ref('int_web_sessions__aggregated'), day_and_run('session_date')) }}",
+            "{{ take_stock_of_days([ref('int_web_sessions__aggregated')], 'session_date') }}",
             "{{ forget_changed_days('traffic_date') }}",
         ],
         post_hook="{{ take_in() }}",
     )
 }}
 
+-- Sessions are read twice: a CTE of all that is used twice is kept.
 with
-    sessions as (
-        select * from {{ ref("int_web_sessions__aggregated") }} where not is_bot
-    ),
     days_cte as (
         select *
-        from sessions
-        {% if is_incremental() %}
-            where session_date in (select changed_day from {{ changed_days() }})
-        {% endif %}
+        from {{ ref("int_web_sessions__aggregated") }}
+        where
+            not is_bot
+            {% if is_incremental() %}
+                and session_date in (select changed_day from {{ changed_days() }})
+            {% endif %}
     ),
-    -- Of all sessions, of any day, of the days' visitors.
-    numbered_cte as (
-        select
-            session_id,
-            row_number() over (
-                partition by visitor_id
-                order by started_at nulls last, session_id nulls last
-            ) as session_number
-        from sessions
-        {% if is_incremental() %}
-            where visitor_id in (select visitor_id from days_cte)
-        {% endif %}
+    first_starts_cte as (
+        select visitor_id, min(started_at) as started_at
+        from {{ ref("int_web_sessions__aggregated") }}
+        where
+            not is_bot
+            {% if is_incremental() %}
+                and visitor_id in (select visitor_id from days_cte)
+            {% endif %}
+        group by visitor_id
     ),
+    -- Two sessions may begin at one moment, if a campaign cuts them.
     first_sessions_cte as (
-        select session_id as first_session_id from numbered_cte where session_number = 1
+        select min(days_cte.session_id) as first_session_id
+        from days_cte
+        inner join
+            first_starts_cte
+            on days_cte.visitor_id = first_starts_cte.visitor_id
+            and days_cte.started_at = first_starts_cte.started_at
+        group by days_cte.visitor_id
     ),
     counted_cte as (
         select sessions.*, first_sessions_cte.first_session_id
