@@ -1,7 +1,7 @@
 """From events to sessions on one machine: `make bench-sessions EVENTS=20000000`. Asserts nothing.
 
 Puts EVENTS calls into the raw table, as DuckDB makes them: a visitor of eight, three calls a visit, half a year as it
-goes by, one visit of ten told up to thirty days late. Builds all models that follow, without tests: of that; then
+goes by, one visit of ten told up to three days late. Builds all models that follow, without tests: of that; then
 with 1 % more calls, from the two days after it; then with 1 % more that happened anywhere in the half year, which no
 source does, but is the worst that can be. Prints seconds and peak memory of dbt, and the models that took longest.
 """
@@ -57,7 +57,7 @@ CALLS = """
     from named
 """
 HALF_A_YEAR = 180 * 86_400
-AS_IT_HAPPENS = f"i * {HALF_A_YEAR} // {{events}} - case when visit % 10 = 0 then visit % (30 * 86400) else 0 end"
+AS_IT_HAPPENS = f"i * {HALF_A_YEAR} // {{events}} - case when visit % 10 = 0 then visit % (3 * 86400) else 0 end"
 ANYWHERE = f"visit % {HALF_A_YEAR}"
 
 

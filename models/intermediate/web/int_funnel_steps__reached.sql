@@ -10,11 +10,12 @@
     )
 }}
 
--- Read where they are needed, as in int_web_sessions__aggregated.
+-- Read where they are needed, as in int_web_sessions__aggregated; and taken in after
+-- it,
+-- since both at once need more memory than there may be.
 {%- set events = new_rows(ref("int_web_events__sessionized"), "built_in") %}
 
 with
-    sessions as (select * from {{ ref("int_web_sessions__aggregated") }}),
     funnel_steps as (select * from {{ ref("funnel_steps") }}),
     happened_cte as (
         select session_id, event_type, event_name, page_url, page_name, occurred_at
@@ -90,17 +91,22 @@ with
             {% endif %}
         {% endfor %}
     ),
+    starts_cte as (
+        select session_id, first_event_id, occurred_at
+        from {{ events }} as events
+        where session_id is not null and is_session_start
+    ),
     final_cte as (
         select
             reached_cte.session_id,
-            sessions.first_event_id,
+            starts_cte.first_event_id,
             reached_cte.funnel,
             reached_cte.step_number,
             reached_cte.reached_at,
-            sessions.session_date,
+            cast({{ local_time("starts_cte.occurred_at") }} as date) as session_date,
             {{ built_in() }} as built_in
         from reached_cte
-        inner join sessions on reached_cte.session_id = sessions.session_id
+        inner join starts_cte on reached_cte.session_id = starts_cte.session_id
     )
 
 select *

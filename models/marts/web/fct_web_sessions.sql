@@ -13,15 +13,20 @@
 with
     all_sessions as (select * from {{ ref("int_web_sessions__aggregated") }}),
     {% if is_incremental() %}
-        new_events as (
-            select * from {{ new_rows(ref("int_web_events__sessionized"), "built_in") }}
+        starts_cte as (
+            select event_id, occurred_at
+            from {{ new_rows(ref("int_web_events__sessionized"), "built_in") }}
+            where is_session_start
         ),
     {% endif %}
     sessions_cte as (
         select *
         from all_sessions
         {% if is_incremental() %}
-            where first_event_id in (select event_id from new_events)
+            where
+                first_event_id in (select event_id from starts_cte)
+                -- So that older ones are not read.
+                and started_at >= (select min(occurred_at) from starts_cte)
         {% endif %}
     ),
     final_cte as (
