@@ -1,11 +1,14 @@
 {#
     Event-sized models: what is new above such a model is found without a look at all that is old. Rows carry a batch,
     the load that brought them or the dbt run that wrote them (`built_in`), and a model has a companion, <model>__taken,
-    of the batches that it has taken in. That is written after the model, from what was there before the model read:
-    a run that dies takes the same batches in again, which changes nothing, since models replace rows by their key.
+    of the batches that it has taken in. That is written after the model, from what was there before the model read
+    (<model>__waiting): a run that dies takes the same batches in again, which changes nothing, since models replace
+    rows by their key.
 
-    A model says take_stock(relation, batch) in its pre_hook, reads new_rows(relation, batch), and says take_in() in its
-    post_hook. `grows`: a batch may get more rows later, as a load may that a crash had cut in two; it is then new again.
+    A model says take_stock(relation, batch) in its pre_hook, then what goes before it writes (forget_...), reads
+    new_rows(relation, batch), and says take_in() in its post_hook. `grows`: a batch may get more rows later, as a load
+    may that a crash had cut in two; it is then new again. Marts of days say take_stock_of_days and forget_changed_days,
+    and read the changed_days().
 #}
 {% macro take_stock(relation, batch) %}
     create or replace table {{ companion("waiting") }} as
@@ -45,17 +48,33 @@
     create or replace table {{ companion("taken") }} as select * from {{ companion("waiting") }}
 {% endmacro %}
 
-{# Whether batches that were taken in have lost rows since: to other batches, as their keys were told anew. #}
+{# In the place of what an incremental build deletes first: should a first build die, the next one takes in everything. #}
+{% macro take_none() %}
+    create or replace table {{ companion("taken") }} as
+    select * from {{ companion("waiting") }} where 1 = 0
+{% endmacro %}
+
+{#
+    Whether batches that were taken in may have lost rows since, to other batches, as their keys were told anew. The
+    model, with a row per key, has another number of rows than it has taken in if a run died that had written some.
+#}
 {% macro has_lost_rows() -%}
-    exists (
-        select 1
-        from {{ companion("taken") }} as taken
-        left join {{ companion("waiting") }} as waiting on taken.batch = waiting.batch
-        where taken.row_count > coalesce(waiting.row_count, 0)
+    (
+        exists (
+            select 1
+            from {{ companion("taken") }} as taken
+            left join {{ companion("waiting") }} as waiting on taken.batch = waiting.batch
+            where taken.row_count > coalesce(waiting.row_count, 0)
+        )
+        or (select count(*) from {{ this }})
+        <> (select coalesce(sum(row_count), 0) from {{ companion("taken") }})
     )
 {%- endmacro %}
 
-{# Deletes the model's rows that new rows are to replace, or are no longer: those with the `own_key` of one's `key`. #}
+{#
+    Deletes the model's rows whose `own_key` is the `key` of a new row. Of sessions that is the first event: as sessions
+    are written again as a whole, one that has changed or is none any more has it among the new rows.
+#}
 {% macro forget_changed(relation, batch, key, own_key) %}
     {% if is_incremental() %}
         merge into {{ this }} as decided
@@ -66,6 +85,7 @@
         on decided.{{ own_key }} = changed_keys.{{ key }}
         when matched
         then delete
+    {% else %} {{ take_none() }}
     {% endif %}
 {% endmacro %}
 
@@ -108,11 +128,31 @@
     )
 {%- endmacro %}
 
-{# Deletes the model's rows of days that have changed. #}
+{# Takes the stock of changed days away, so that they are changed until this run has ended, whatever they look like. #}
+{% macro doubt_changed_days() %}
+    {% if is_incremental() %}
+        merge into {{ companion("taken") }} as taken
+        using {{ changed_days() }} as changed_days
+        on taken.batch_day = changed_days.changed_day
+        when matched
+        then delete
+    {% else %} {{ take_none() }}
+    {% endif %}
+{% endmacro %}
+
+{# Deletes the model's rows of days that have changed, or have none any more. #}
 {% macro forget_changed_days(own_day) %}
     {% if is_incremental() %}
         merge into {{ this }} as decided
-        using {{ changed_days() }} as changed_days
+        using
+            (
+                select changed_day
+                from {{ changed_days() }} as changed_days
+                union
+                select {{ own_day }} as changed_day
+                from {{ this }}
+                where {{ own_day }} not in (select batch_day from {{ companion("waiting") }})
+            ) as changed_days
         on decided.{{ own_day }} = changed_days.changed_day
         when matched
         then delete
@@ -145,11 +185,12 @@
                 -- looked up.
                 having
                     cast(min(_observed_at) as timestamp)
-                    < (select max(decided.observed_at) from {{ this }} as decided)
+                    <= (select max(decided.observed_at) from {{ this }} as decided)
             ) as sightings
         on decided.{{ key }} = sightings._key
-        when matched and cast(sightings._first_observed_at as timestamp) < decided.observed_at
+        when matched and cast(sightings._first_observed_at as timestamp) <= decided.observed_at
         then delete
+    {% else %} {{ take_none() }}
     {% endif %}
 {% endmacro %}
 

@@ -1,7 +1,8 @@
 {#
     In the pre_hook of a model of sessions: per visitor with changed events, from when on the visitor's time is cut anew.
     That is the beginning of the first session that had not ended long enough before; all that ended before stay as they
-    are. An event that is told anew changes what was where it is now, and where it was.
+    are. An event that is told anew changes what was where it is now, and where it was: that is looked up where there
+    may be such events.
 #}
 {% macro note_cuts(events) %}
     {% if is_incremental() %}
@@ -54,5 +55,6 @@
             ) as cut_at
         from first_changes
         left join open_sessions on first_changes.visitor_id = open_sessions.visitor_id
+    {% else %} {{ take_none() }}
     {% endif %}
 {% endmacro %}

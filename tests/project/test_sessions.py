@@ -23,6 +23,7 @@ MODELS = [
     "intermediate/web/int_traffic_sources__channelled",
     "marts/web/fct_web_sessions",
     "marts/web/fct_page_views",
+    "marts/web/fct_screen_views",
     "marts/web/fct_traffic_daily",
     "marts/web/fct_funnel_daily",
 ]
@@ -54,7 +55,7 @@ class Project:
         self.db.execute(EVENTS)
         for seed in ("funnel_steps", "channel_rules", "traffic_sources"):
             self.db.execute(f"create table {seed} as from read_csv('{ROOT}/seeds/{seed}.csv', nullstr = '')")
-        self.built, self.config = set(), {}
+        self.config = {}
         names = {
             "var": (VARS | variables).get,
             "ref": Relation,
@@ -79,7 +80,8 @@ class Project:
             if name in without:
                 continue
 
-            names = {"this": Relation(name), "is_incremental": lambda name=name: name in self.built}
+            is_there = self.db.execute("from information_schema.tables where table_name = ?", [name]).fetchone()
+            names = {"this": Relation(name), "is_incremental": lambda is_there=is_there: bool(is_there)}
             names |= {"invocation_id": run, "model": {}}
             names |= vars(self.macros.make_module(names))
 
@@ -91,7 +93,7 @@ class Project:
             hooks = self.config.get("pre_hook", [])
             first = [render(hook) for hook in ([hooks] if isinstance(hooks, str) else hooks)]
             rows = [f"create or replace table {name} as {body}"]
-            if hooks and name in self.built:
+            if hooks and is_there:
                 insert = f"insert into {name} by name from new_of_{name}"
                 configured = PROJECT["models"]["catchment"]["intermediate"]["web"].get(name, {})
                 for predicate in configured.get("+incremental_predicates", []):  # where rows are deleted and inserted
@@ -104,7 +106,6 @@ class Project:
                     return
                 dies_after -= 1
                 self.db.execute(statement)
-            self.built.add(name)
 
     def rows(self, name):
         found = self.db.table(name)
@@ -140,7 +141,7 @@ def some_events(chance):
 
 
 def an_event(chance, number, visitor, at):
-    kind = chance.choice(["page", "page", "track", "identify"])
+    kind = chance.choice(["page", "page", "screen", "track", "identify"])
     name = chance.choice(["Product Added", "Checkout Started", "Order Completed"]) if kind == "track" else None
     url = f"https://www.coffee.example/coffee/{chance.randrange(3)}" if kind == "page" else None
     campaign = chance.choice([None, None, None, "spring", "summer"]) if kind == "page" else None
@@ -169,6 +170,17 @@ def sessions(events, is_cut_at_campaign=False):
     return dict(found)
 
 
+def assert_is_as_built_anew(project, **options):
+    anew = Project(**options)
+    anew.db.execute("drop table int_web_events__unioned")
+    anew.db.register("events", project.db.execute("from int_web_events__unioned").to_arrow_table())
+    anew.db.execute("create table int_web_events__unioned as from events")
+    anew.build("run 0")
+    for path in MODELS:
+        name = path.split("/")[-1]
+        assert project.rows(name) == anew.rows(name), name
+
+
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("is_cut_at_campaign", [False, True])
 @pytest.mark.parametrize("is_cut_at_midnight", [False, True])
@@ -179,17 +191,10 @@ def test_sessions_do_not_depend_on_order_and_split(seed, is_cut_at_campaign, is_
     project, cuts = Project(**options), sorted(chance.sample(range(1, len(events)), 4))
     for number, (start, end) in enumerate(zip([0, *cuts], [*cuts, len(events)], strict=True)):
         project.add(events[start:end], f"run {number}")
-        if number and chance.random() < 0.5:
-            project.build(f"run {number}, died", dies_after=chance.randrange(30))
+        if chance.random() < 0.5:
+            project.build(f"run {number}, died", dies_after=chance.randrange(45))
         project.build(f"run {number}")
-    anew = Project(**options)
-    anew.db.execute("drop table int_web_events__unioned")
-    anew.db.register("events", project.db.execute("from int_web_events__unioned").to_arrow_table())
-    anew.db.execute("create table int_web_events__unioned as from events")
-    anew.build("run 0")
-    for path in MODELS:
-        name = path.split("/")[-1]
-        assert project.rows(name) == anew.rows(name), name
+    assert_is_as_built_anew(project, **options)
     if not is_cut_at_midnight:
         found = project.db.execute("""
             select session_id, list(event_id order by occurred_at, event_id) from int_web_events__sessionized
@@ -217,17 +222,42 @@ def test_views_of_one_moment_are_told_apart_by_their_ids():
 
 
 def test_funnels_of_steps_that_were_built_later():
-    project, anew, chance = Project(), Project(), random.Random(2)
-    events = some_events(chance)
+    project = Project()
+    events = some_events(random.Random(2))
     project.add(events[:50], "run 0")
     project.build("run 0")
     project.add(events[50:], "run 1")
     project.build("run 1", without=["int_funnel_steps__reached"])
     project.build("run 2")
-    anew.add(events[:50], "run 0")
-    anew.add(events[50:], "run 0")
-    anew.build("run 0")
-    assert project.rows("fct_funnel_daily") == anew.rows("fct_funnel_daily")
+    assert_is_as_built_anew(project)
+
+
+def a_view(number, visitor, minutes):
+    event = an_event(random.Random(0), number, visitor, datetime(2026, 1, 1, 9) + timedelta(minutes=minutes))
+    return [*event[:5], "page", None, *event[7:11], None, *event[12:]]
+
+
+@pytest.mark.parametrize("dies_after", range(0, 45))
+def test_events_that_are_told_anew_after_a_run_that_died(dies_after):
+    """That had written them where they were then, and each statement for good, as a cluster does."""
+    project = Project()
+    events = [(1, "events:a", 0), (2, "events:a", 50), (8, "events:d", 3 * 24 * 60), (9, "events:b", 0)]
+    project.add([a_view(*event) for event in events], "run 0")
+    project.build("run 0")
+    project.add([a_view(3, "events:a", 25), a_view(4, "events:c", 3 * 24 * 60)], "run 1")
+    project.build("run 1", dies_after=dies_after)
+    project.add([a_view(3, "events:b", 500), a_view(4, "events:c", 5 * 24 * 60)], "run 2")
+    project.build("run 2")
+    assert_is_as_built_anew(project)
+
+
+def test_an_event_without_a_visitor_that_has_the_id_of_another_visitor():
+    project = Project()
+    project.add([a_view(1, "events:a", 0), a_view(3, "events:a", 60)], "run 0")
+    project.build("run 0")
+    project.add([["events:a", *a_view(2, None, 40)[1:]]], "run 1")
+    project.build("run 1")
+    assert_is_as_built_anew(project)
 
 
 def test_sessions_that_ended_before_are_not_cut_anew():

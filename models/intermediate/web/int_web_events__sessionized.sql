@@ -14,7 +14,7 @@
     page_url, page_referrer, campaign_name, campaign_source, campaign_medium, platform, is_bot, occurred_at
 {%- endset -%}
 {%- set timeout = var("session_timeout_minutes") * 60000000 -%}
-{%- set visitors_time = "partition by coalesce(visitor_id, event_id) order by occurred_at, event_id" -%}
+{%- set visitors_time = "partition by coalesce(visitor_id, ' ' || event_id) order by occurred_at, event_id" -%}
 {%- set so_far = "rows between unbounded preceding and current row" -%}
 {%- set before = "rows between unbounded preceding and 1 preceding" -%}
 
@@ -23,7 +23,8 @@ with
         select * from {{ new_rows(ref("int_web_events__unioned"), "built_in") }}
     ),
     {% if is_incremental() %}
-        -- Joined and not looked up, so that DuckDB does it last.
+        -- New ones are left out by a join, which DuckDB does not move before the
+        -- others.
         known_events_cte as (
             select known.*
             from {{ this }} as known

@@ -4,6 +4,7 @@
         unique_key=["funnel_date", "platform", "channel", "funnel", "step_number"],
         pre_hook=[
             "{{ take_stock_of_days([ref('int_web_sessions__aggregated'), ref('int_funnel_steps__reached')], 'session_date') }}",
+            "{{ doubt_changed_days() }}",
             "{{ forget_changed_days('funnel_date') }}",
         ],
         post_hook="{{ take_in() }}",

@@ -11,6 +11,7 @@
         ],
         pre_hook=[
             "{{ take_stock_of_days([ref('int_web_sessions__aggregated')], 'session_date') }}",
+            "{{ doubt_changed_days() }}",
             "{{ forget_changed_days('traffic_date') }}",
         ],
         post_hook="{{ take_in() }}",
