@@ -112,7 +112,7 @@ class Reader:
         self.names = {part: (names[part],) if part in (names or ()) else JSON_NAMES[part] for part in JSON_NAMES}
 
     def read(self, stream: Stream, window: Window) -> Iterator[Page]:
-        """Yields a page per chunk of lines; a bad file stops no other."""
+        """Yields a page per stream of lines; a bad file stops no other."""
         progress = window.state.setdefault("files", {})
         follower = Follower(self.folder, progress, series=lambda name: ROTATED.sub("", name))
         for lines in follower.lines(self.folder.files()):

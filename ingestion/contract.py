@@ -28,6 +28,8 @@ Money = Annotated[Decimal, "DECIMAL(18,4)"]
 Rate = Annotated[Decimal, "DECIMAL(28,12)"]
 EpochTime = Annotated[datetime, "TIMESTAMP WITH TIME ZONE", "epoch"]
 """A time that may also come as whole milliseconds since 1970 (UTC)."""
+LongText = Annotated[str, "VARCHAR", "long"]
+"""A text of hundreds of characters, as a JSON object is, in a stream of many rows."""
 
 UNFIT = "_unfit"
 """A database's rows may have this column: a JSON object of values that no column of ours can hold, else null."""
@@ -88,6 +90,8 @@ class Field:
     in `a` and in no other field, without nulls."""
     is_epoch: bool = False
     """The source may write the time as milliseconds since 1970."""
+    is_long: bool = False
+    """Of hundreds of characters in each of many rows."""
     is_lenient: bool = False
     """A value that the type can't hold lands as null, and its text in `_unknown_fields`; else it rejects its row."""
     note: str = ""
@@ -133,7 +137,8 @@ class Contract:
 def contract(declaration: type) -> Contract:
     """Class decorator: `name: type = field("description")` lines and a docstring become a Contract.
 
-    Types: int, float, str, bool, date, datetime (UTC), EpochTime, Money, Rate, each `| None` where null is allowed.
+    Types: int, float, str, bool, date, datetime (UTC), EpochTime, Money, Rate, LongText, each `| None` where null is
+    allowed.
     Fields that several streams have may be inherited from a plain class; they come last.
     """
     fields, hints = [], typing.get_type_hints(declaration, include_extras=True)
@@ -151,6 +156,7 @@ def contract(declaration: type) -> Contract:
                 nullable=len(options) > 1,
                 source=declared.source or name,
                 is_epoch="epoch" in forms,
+                is_long="long" in forms,
             )
         )
     return Contract(" ".join((declaration.__doc__ or "").split()), tuple(fields))
@@ -538,7 +544,10 @@ def _cast(raw: str, target: str, arrow_type: str) -> str:
             f"case when regexp_full_match({text}, '{plain}') "
             f"or (regexp_full_match({text}, '{exponent}') and {is_exact}) then try_cast({text} as {target}) end"
         )
-    return f"case when regexp_full_match({text}, '{_LOOKS_LIKE[target]}') then try_cast({text} as {target}) end"
+    # As it is, or else without the spaces around it, which cost as much to look for as all the rest.
+    texts = (f"cast({raw} as varchar)", text)
+    cases = (f"when regexp_full_match({t}, '{_LOOKS_LIKE[target]}') then try_cast({t} as {target})" for t in texts)
+    return f"case {' '.join(cases)} end"
 
 
 def _plain_number(target: str) -> str:
@@ -603,13 +612,14 @@ def other_members(line: str, known: Iterable[str]) -> str:
     patch = literal(json.dumps(dict.fromkeys(known)))  # a merge takes away what is null in it
     rest = f"nullif(cast(json_merge_patch({line}, {patch}) as varchar), '{{}}')"
     names = ", ".join(map(literal, known))
-    return f"case when not list_has_all([{names}], json_keys({line})) then {rest} end"  # the keys alone are cheap
+    # The keys alone are cheap.
+    return f"case when len(list_filter(json_keys({line}), lambda key: key not in ({names}))) > 0 then {rest} end"
 
 
 def copy_to_parquet(connection: duckdb.DuckDBPyConnection, sql: str, path: Path) -> int:
     """Writes the result of a query to a file that is read once, right away: what makes it smaller costs more than it
     saves. Returns the number of rows."""
-    options = "format parquet, compression uncompressed, dictionary_size_limit 1000"
+    options = "format parquet, compression snappy, dictionary_size_limit 1000, row_group_size 20480"
     ((count,),) = connection.execute(f"copy ({sql}) to {literal(str(path))} ({options})").fetchall()
     return count
 

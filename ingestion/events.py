@@ -1,5 +1,6 @@
 """Web and mobile analytics: archives of first-party events, in the form of Segment's specification."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +15,7 @@ from ingestion.contract import (
     ORIGINAL,
     UNKNOWN,
     Contract,
+    LongText,
     contract,
     copy_to_parquet,
     field,
@@ -43,10 +45,10 @@ class Events:
     previous_id: str | None = field("The id that an alias call replaces.", source="previousId")
     group_id: str | None = field("The group, of a group call.", source="groupId")
     channel: str | None = field("Where it was made, in the library's words: browser, mobile, server.")
-    properties: str | None = field("What the call says of the event: a JSON object.")
-    traits: str | None = field("What it says of the user or group: a JSON object.")
-    context: str | None = field("Where it was made (page, campaign, device, app, user agent, ...): a JSON object.")
-    integrations: str | None = field("Where else the call was to go: a JSON object.")
+    properties: LongText | None = field("What the call says of the event: a JSON object.")
+    traits: LongText | None = field("What it says of the user or group: a JSON object.")
+    context: LongText | None = field("Where it was made (page, campaign, device, app, user agent, ...): a JSON object.")
+    integrations: LongText | None = field("Where else the call was to go: a JSON object.")
     original_timestamp: datetime | None = field(
         "When it happened, by the device's clock (UTC).", source="originalTimestamp"
     )
@@ -69,7 +71,7 @@ class Reader:
             self.db.register_filesystem(self.folder.system)
 
     def read(self, stream: Stream, window: Window) -> Iterator[Page]:
-        """Yields a page per chunk of lines, or Parquet file; a bad file stops no other."""
+        """Yields a page per stream of lines, or Parquet file; a bad file stops no other."""
         files, failures = self.folder.files(), []
         tables = [file for file in files if file.name.endswith(".parquet")]
         for pages in (
@@ -125,18 +127,17 @@ class Reader:
 def _members(contract: Contract, lines: str) -> str:
     """SQL for the contract's members of JSON objects, one per line; each is parsed once for all members."""
     names = [f.source for f in contract.fields]
-    paths = ", ".join(literal(f"$.{name}") for name in names)
+    form = literal(json.dumps(dict.fromkeys(names, "VARCHAR")))
     return f"""
-        select {", ".join(f"members[{n}] as {quote(name)}" for n, name in enumerate(names, 1))},
-            file || ':' || number as _position, others as {UNKNOWN},
+        select {", ".join(f"members.{quote(name)}" for name in names)},
+            file || ':' || number as _position, {other_members("object", names)} as {UNKNOWN},
             case when object is null then 'this is no JSON object' end as {FAULT},
             coalesce(object, cast(to_json(line) as varchar)) as {ORIGINAL}
         from (
-            select *, json_extract_string(object, [{paths}]) as members, {other_members("object", names)} as others
+            select *, case when members is not null then line end as object
             from (
-                -- Null for what is none, and no case around the parsing: DuckDB would do that once per member.
-                select file, number, line,
-                    case when starts_with(ltrim(line), '{{') and json_valid(line) then line end as object
+                select *,
+                    try(json_transform(case when regexp_matches(line, '^\\s*\\{{') then line end, {form})) as members
                 from {lines} where {NOT_EMPTY}
             )
         )

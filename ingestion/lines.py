@@ -8,6 +8,7 @@ stopped. `Follower` keeps that in the state of its stream:
 
 import dataclasses
 import hashlib
+import itertools
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
@@ -19,15 +20,16 @@ import pyarrow.compute as pc
 from ingestion.errors import PartFailed, SourceError, explain, keep_secret
 
 BLOCK = 2**20
-"""Bytes that are read, and of compressed files given, at once."""
+"""Bytes that are read, and of text handed on, at once: what stays in the processor's cache, and in memory that need
+not be asked for again."""
 
 CHUNK = 32 * 2**20
-"""Bytes of text that are handed on at once, of one file or of many, and more than any line has."""
+"""More bytes than any line has."""
 
-BATCH = 4000
-"""Lines that are taken apart at once."""
+STREAM = 2**30
+"""Bytes of lines that one statement types."""
 
-NOT_EMPTY = "trim(line, concat(' ', chr(9), chr(13))) <> ''"
+NOT_EMPTY = r"not regexp_full_match(line, '[ \t\r]*')"
 """SQL over a table of lines: an empty one is none."""
 
 BOM = b"\xef\xbb\xbf"
@@ -110,22 +112,17 @@ class Follower:
         self.read = {identity: (start, number) for _, _, identity, start, number in progress.values()}
         self.failures: list[str] = []
 
-    def lines(self, files: list[File]) -> Iterator[pa.Table]:
-        """The new lines of the files, chunk by chunk. Progress is noted when the next one is asked for.
+    def lines(self, files: list[File]) -> Iterator[pa.RecordBatchReader]:
+        """The new lines of the files, as streams: each is to be read to its end before the next one is asked for, and
+        reads, unpacks and splits files when it is. What was read is noted as progress.
 
-        A table has `line` (text; what is no UTF-8 as \\xff), its `number` from 1 and `start` (bytes) in the file, and
+        A line has `line` (text; what is no UTF-8 as \\xff), its `number` from 1 and `start` (bytes) in the file, and
         the file's name (`file`) and `identity`. A file that can't be read, or ends too early, stops no other; when all
         are read, PartFailed says which.
         """
-        pieces: list[_Piece] = []
-        size = 0
-        for piece in self._pieces(files):
-            pieces.append(piece)
-            size += piece.table.nbytes if piece.table else 0
-            if size >= CHUNK:
-                yield from self._together(pieces)
-                pieces, size = [], 0
-        yield from self._together(pieces)
+        batches = self._batches(files)
+        for first in batches:
+            yield pa.RecordBatchReader.from_batches(first.schema, _some(first, batches))
         for name in self.progress.keys() - {file.name for file in files}:
             del self.progress[name]
         if self.failures:
@@ -133,10 +130,21 @@ class Follower:
                 f"{len(self.failures):,} files could not be read to the end: {'; '.join(self.failures[:5])}"
             )
 
-    def _together(self, pieces: list[_Piece]) -> Iterator[pa.Table]:
+    def _batches(self, files: list[File]) -> Iterator[pa.RecordBatch]:
+        """Of which each of DuckDB's threads takes one; the lines of small files together."""
+        pieces: list[_Piece] = []
+        size = 0
+        for piece in self._pieces(files):
+            pieces.append(piece)
+            size += piece.table.nbytes if piece.table else 0
+            if size >= BLOCK:
+                yield from self._together(pieces)
+                pieces, size = [], 0
+        yield from self._together(pieces)
+
+    def _together(self, pieces: list[_Piece]) -> Iterator[pa.RecordBatch]:
         if tables := [piece.table for piece in pieces if piece.table]:
-            table = pa.concat_tables(tables).combine_chunks()
-            yield pa.Table.from_batches(table.to_batches(BATCH))  # each of DuckDB's threads takes one
+            yield from pa.concat_tables(tables).combine_chunks().to_batches()
         self.progress |= {piece.name: piece.progress for piece in pieces}
 
     def _pieces(self, files: list[File]) -> Iterator[_Piece]:
@@ -174,7 +182,8 @@ class Follower:
                 except SourceError as error:
                     block, damage = None, error
                 waiting += [block] if block else []
-                if block and sum(map(len, waiting)) < CHUNK:
+                size = sum(map(len, waiting))
+                if block and (size < BLOCK or (b"\n" not in block and size < CHUNK)):
                     continue
                 text = b"".join(waiting)
                 end = text.rfind(b"\n") + 1
@@ -191,6 +200,16 @@ class Follower:
             if damage:
                 raise SourceError(f"{damage}, in line {number + 1:,}. The lines before it are read; deliver it again")
             yield _Piece(file.name, [file.size, file.changed, identity, start, number])
+
+
+def _some(first: pa.RecordBatch, rest: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Batches of up to STREAM bytes in all."""
+    size = 0
+    for batch in itertools.chain([first], rest):
+        yield batch
+        size += batch.nbytes
+        if size >= STREAM:
+            return
 
 
 def _blocks(raw: BinaryIO) -> tuple[bool, Iterator[bytes]]:

@@ -295,8 +295,7 @@ class _Reading:
         observed_at, contract = self._observed(observed_at), self.stream.contract
         typed = contracts.typing_query(contract, f"({query.sql})", query.types)
         may_reject = contracts.may_reject(contract, query.types)
-        columns = self._raw_columns(observed_at) + (", _reason, _original" if may_reject else "")
-        read = query.copy(f"select {columns} from ({typed})", staged := self._file())
+        read = query.copy(f"select {self._raw_columns(observed_at)} from ({typed})", staged := self._file())
         if query.instead and (instead := query.instead(_parquet(staged))):
             staged.unlink()
             yield from self._query(instead, observed_at)
@@ -305,45 +304,42 @@ class _Reading:
             staged.unlink()
             self._count(0, 0, 0)
             return
-        fits, does_not = ("_reason is null", "_reason is not null") if may_reject else ("true", "false")
-        self.db.execute(f"create or replace temp view accepted as {_parquet(staged)} where {fits}")
-        self.db.execute(f"create or replace temp view rejected as select _key {_parquet(staged)} where {does_not}")
-        rejected = None
-        if may_reject:
-            rejected = self.db.sql(
-                f"select _position as position, _reason as reason, _original as original, _key {_parquet(staged)} "
-                f"where {does_not}"
-            ).to_arrow_table()
+        self.db.execute(f"create or replace temp view accepted as {_parquet(staged)} where _mark is null")
+        self.db.execute(f"create or replace temp view rejected as {_parquet(staged)} where _mark is not null")
+        ((rejected,),) = self.db.execute("select count(*) from rejected").fetchall()
         self.unknown |= contracts.unknown_names(self.db, "accepted")
-        if not may_reject and not self.has_rows and self.window.is_complete:
-            file, loaded = staged, read
-        else:
+        file, loaded = staged, read
+        if may_reject or self.has_rows or not self.window.is_complete:
             self._load_known(None if self.window.is_complete else "accepted")
             if not self.window.is_complete:
                 self._count_changes()
-            rows = f"select * {'exclude (_reason, _original) ' if may_reject else ''}from ({_NEW_ROWS})"
-            to_file = f"copy ({rows}) to {contracts.literal(str(file := self._file()))}"
-            ((loaded,),) = self.db.execute(to_file).fetchall()
+            ((loaded,),) = self.db.execute(f"select count(*) from ({_NEW_ROWS})").fetchall()
+            if loaded < read:
+                contracts.copy_to_parquet(self.db, _NEW_ROWS, file := self._file())
             self.db.execute(f"create or replace temp view new as {_parquet(file)}")
             self._remember()
-            staged.unlink()
-        rejected_count = rejected.num_rows if rejected else 0
-        self._count(read - rejected_count, loaded, rejected_count)
+        self._count(read - rejected, loaded, rejected)
         self.window.read += read
         self.window.loaded += loaded
         if loaded:
             yield dlt.mark.with_file_import(str(file), "parquet", loaded)
-        if rejected_count:
-            yield rejected_rows(self.stream, self.run, rejected, observed_at)
+        if rejected:
+            told = "_position as position, _mark as reason, _unknown_fields as original, _key"
+            for batch in self.db.sql(f"select {told} from rejected").to_arrow_reader(BATCH):
+                yield rejected_rows(self.stream, self.run, pa.Table.from_batches([batch]), observed_at)
+        if file != staged:
+            staged.unlink()
 
     def _file(self) -> Path:
         self.folder.mkdir(exist_ok=True)
         return self.folder / f"{self.stream.name}-{uuid.uuid4().hex}.parquet"
 
     def _raw_columns(self, observed_at: datetime) -> str:
-        """The select list that makes raw's columns of typed ones."""
+        """The select list that makes raw's columns of typed ones; of a row to be rejected, `_mark` is the reason and
+        `_unknown_fields` the original."""
         constants = {
-            "_mark": "null",
+            "_mark": "_reason",
+            "_unknown_fields": "case when _reason is null then _unknown_fields else _original end",
             "_observed_at": f"'{observed_at.isoformat()}'",
             "_dlt_load_id": f"'{dlt.current.load_package_state()['load_id']}'",
         }

@@ -2,12 +2,14 @@
 
 import gzip
 import json
+import random
 from datetime import UTC, datetime
 
 import duckdb
 import pytest
 from conftest import BOTH, counts
 
+from ingestion import events
 from ingestion.errors import SourceError
 from ingestion.systems import built_in
 
@@ -101,6 +103,57 @@ def test_lines_that_are_none(warehouse, folder, load):
     landed = dict(warehouse.query("select message_id, properties from raw_events.events"))
     assert landed.keys() == {"m1", "\\xff", "m4", "m5"}
     assert (json.loads(landed["m1"]), landed["m5"]) == (deep, "text")
+
+
+FINE = [
+    "null", "true", "1e5", "1.10", "-0", "12345678901234567890123", '""', '" x "', '"caf\\u00e9 \\n \\ud83d\\ude00"',
+    '"\\"\\\\"', '{"b": [1, 2 ], "c": {"d": null}}', "[ ]", f'"{AT}"', '" 2026-03-01 10:00 "', "NaN",
+]  # fmt: skip
+PAGE = '"type": "page"'
+ODD = [*FINE, '"soon"', "0123", "", '"tab\tin"', '"\\ud83d"']
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_any_line(warehouse, folder, load, seed):
+    """Whatever is in it (members twice, numbers of any size, escapes, no JSON at all): a row, whose members are those
+    that DuckDB takes out of this line alone, or a rejected row."""
+    chance = random.Random(seed)
+    names = [f.source for f in events.Events.fields if not f.type.startswith("TIME")]
+    names += ["timestamp", "", "x", "a.b", 'q"', "messageid"]
+    text = []
+    for number in range(1000):
+        kinds = chance.choice((FINE, FINE, ODD))
+        members = [f"{json.dumps(chance.choice(names))}: {chance.choice(kinds)}" for _ in range(chance.randrange(6))]
+        line = f'{{"messageId": "m{number}", {", ".join([PAGE, *members])}}}'
+        text.append(line[: chance.randrange(len(line))] if chance.random() < 0.01 else line)
+    (folder / "a.json").write_text("\n".join(text) + "\n")
+    load()
+    landed = warehouse.query("""
+        select _position, message_id, event_type, properties, context, user_id, _unknown_fields from raw_events.events
+    """)
+    paths = ["$.messageId", "$.type", "$.properties", "$.context", "$.userId"]
+    patch = json.dumps(dict.fromkeys(f.source for f in events.Events.fields))
+    numbers = []
+    for position, *members, unknown in landed:
+        numbers.append(int(position.split(":")[1]))
+        line = text[numbers[-1] - 1]
+        expected, rest = duckdb.execute(
+            "select json_extract_string($1, $2), json_merge_patch($1, $3)", [line, paths, patch]
+        ).fetchone()
+        assert (members, unknown) == (expected, None if rest == "{}" else rest), line
+    reasons = []
+    for position, reason, original in warehouse.query(
+        "select position, reason, original from raw_events.rejected_rows"
+    ):
+        numbers.append(int(position.split(":")[1]))
+        line = text[numbers[-1] - 1]
+        is_json = duckdb.execute("select json_valid(?)", [line]).fetchone()[0]
+        assert reason != "this is no JSON object" if is_json else reason == "this is no JSON object", line
+        assert (original if is_json else json.loads(original)) == line
+        reasons.append(reason)
+    assert sorted(numbers) == [number for number, line in enumerate(text, 1) if line], "every line, once"
+    assert len(landed) > 500 and len(reasons) > 100
+    assert {reason.split(":")[0] for reason in reasons} == {"this is no JSON object", "timestamp"}
 
 
 def test_an_archive_that_is_cut_off(warehouse, folder, load):

@@ -33,8 +33,8 @@ def read(folder):
         follower = Follower(source, progress, lambda name: SERIES.sub("", name), is_whole)
         found, read.failure = [], None
         try:
-            for chunk in follower.lines(source.files()):
-                rows = chunk.select(["file", "number", "start", "line"]).to_pylist()
+            for stream in follower.lines(source.files()):
+                rows = stream.read_all().select(["file", "number", "start", "line"]).to_pylist()
                 found += [tuple(row.values()) for row in rows]
         except PartFailed as error:
             read.failure = str(error)
