@@ -34,7 +34,7 @@ from ingestion.errors import ConfigurationError, explain, keep_secret
 from ingestion.ledger import arrow_schema
 from ingestion.stream import Stream
 from ingestion.systems import System
-from ingestion.warehouse import MEMORY, OFFLINE, Columns, Present, Warehouse, refuse_special
+from ingestion.warehouse import MEMORY, OFFLINE, Columns, Present, Warehouse, comment_on, refuse_special
 
 LAYOUT = "{table_name}/{load_id}.{file_id}.{ext}"
 SCHEMA = "schema.parquet"
@@ -164,8 +164,8 @@ class Lake(Warehouse):
             f"create or replace view {dataset}.{table} as "
             f"select {columns} from read_parquet({files}, union_by_name = true)"
         )
-        for name, comment in json.loads(comments).items():
-            self._comment(connection, dataset, table, name, comment)
+        described = [comment_on(dataset, table, name, comment) for name, comment in json.loads(comments).items()]
+        connection.execute("; ".join(described))
 
     def close(self) -> None:
         """Lets go of the lake."""

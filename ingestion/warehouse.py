@@ -12,7 +12,7 @@ import dlt
 import duckdb
 
 from ingestion import enrichments, evolution
-from ingestion.contract import Contract, Field, quote
+from ingestion.contract import Contract, Field, literal, quote
 from ingestion.errors import ConfigurationError, SourceError, explain
 from ingestion.ledger import LEDGER_TABLES
 from ingestion.stream import SYSTEM_COLUMNS, State, Stream
@@ -24,8 +24,9 @@ MEMORY = "1GB"
 STORAGE_VERSION = "v1.3.0"
 """The oldest DuckDB that can open the warehouse. Its compression of texts is the first that is fast to load."""
 
-KEY_COMPRESSION = " using compression zstd"
-"""Of texts that differ in every row: half the time to load, and the warehouse 4 % larger."""
+COMPRESSION = " using compression zstd"
+"""Of texts that differ in every row. Of keys: half the time to load, and the warehouse 4 % larger; of long ones: both
+half."""
 
 OFFLINE = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
 
@@ -57,6 +58,14 @@ class Warehouse:
 
         refuse_special("WAREHOUSE_DIR", str(path.parent))
         self.path, self.load_lock, self.systems = path, threading.Lock(), list(systems)
+        self.long = {
+            (raw_dataset(system.name), stream.name, field.name)
+            for system in self.systems
+            if not system.has_catalog
+            for stream in system.streams
+            for field in stream.contract.fields
+            if field.is_long
+        }
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.connection = self._connect()
@@ -116,21 +125,18 @@ class Warehouse:
     ) -> None:
         """Makes a raw table with the columns `new`, or adds them to those that are `present`."""
         if present:
-            for name, sql_type, _ in new:
-                connection.execute(f"alter table {dataset}.{table} add column {quote(name)} {sql_type}")
+            statements = [
+                f"alter table {dataset}.{table} add column {quote(name)} {sql_type}" for name, sql_type, _ in new
+            ]
         else:
-            declarations = ", ".join(
-                f"{quote(name)} {sql_type}{KEY_COMPRESSION if name == '_key' else ''}" for name, sql_type, _ in new
-            )
-            connection.execute(f"create table {dataset}.{table} ({declarations})")
-        for name, _, description in new:
-            self._comment(connection, dataset, table, name, description)
-
-    def _comment(
-        self, connection: duckdb.DuckDBPyConnection, dataset: str, table: str, column: str, description: str
-    ) -> None:
-        text = description.replace("'", "''")
-        connection.execute(f"comment on column {dataset}.{table}.{quote(column)} is '{text}'")
+            declarations = [
+                f"{quote(name)} {sql_type}"
+                + (COMPRESSION if name == "_key" or (dataset, table, name) in self.long else "")
+                for name, sql_type, _ in new
+            ]
+            statements = [f"create table {dataset}.{table} ({', '.join(declarations)})"]
+        statements += [comment_on(dataset, table, name, description) for name, _, description in new]
+        connection.execute("; ".join(statements))  # at once: twice as fast
 
     def _change(
         self, dataset: str, table: str, present: Present, widened: list[tuple[str, str]], gone: list[str]
@@ -140,7 +146,7 @@ class Warehouse:
         for name, sql_type in widened:
             connection.execute(f"alter table {dataset}.{table} alter {quote(name)} set data type {sql_type}")
         for name in gone:
-            self._comment(connection, dataset, table, name, evolution.GONE + present[name][1])
+            connection.execute(comment_on(dataset, table, name, evolution.GONE + present[name][1]))
 
     def prepare(self, system: System) -> list[Stream]:
         """Makes or changes a database's raw tables as its catalog now says; returns the streams that fit them.
@@ -276,6 +282,11 @@ class Warehouse:
     def close(self) -> None:
         """Lets go of the file."""
         self.connection.close()
+
+
+def comment_on(dataset: str, table: str, column: str, description: str) -> str:
+    """SQL that describes a column."""
+    return f"comment on column {dataset}.{table}.{quote(column)} is {literal(description)}"
 
 
 def _columns_of(streams: Iterable[Stream]) -> dict[str, Columns]:
