@@ -88,6 +88,7 @@ class Warehouse:
         config = {**OFFLINE, "storage_compatibility_version": STORAGE_VERSION}
         connection = duckdb.connect(str(self.path), config=config)
         connection.execute(f"set timezone = 'UTC'; set memory_limit = '{MEMORY}'")
+        connection.execute("set preserve_insertion_order = false")  # else one thread alone compresses what is loaded
         return connection
 
     def _destination(self) -> Any:
