@@ -544,10 +544,7 @@ def _cast(raw: str, target: str, arrow_type: str) -> str:
             f"case when regexp_full_match({text}, '{plain}') "
             f"or (regexp_full_match({text}, '{exponent}') and {is_exact}) then try_cast({text} as {target}) end"
         )
-    # As it is, or else without the spaces around it, which cost as much to look for as all the rest.
-    texts = (f"cast({raw} as varchar)", text)
-    cases = (f"when regexp_full_match({t}, '{_LOOKS_LIKE[target]}') then try_cast({t} as {target})" for t in texts)
-    return f"case {' '.join(cases)} end"
+    return f"case when regexp_full_match({text}, '{_LOOKS_LIKE[target]}') then try_cast({text} as {target}) end"
 
 
 def _plain_number(target: str) -> str:

@@ -10,6 +10,7 @@ import pytest
 from conftest import BOTH, counts
 
 from ingestion import events
+from ingestion import lines as lines_of_files
 from ingestion.errors import SourceError
 from ingestion.systems import built_in
 
@@ -76,6 +77,15 @@ def test_events_that_come_again(warehouse, folder, load):
     assert load() == (2, 2, 0, 0, 0)
     (folder / "2.json").write_bytes(lines(call("m1"), call("m2", sentAt="2026-03-01T11:00:00Z")))
     assert load() == (2, 1, 1, 0, 0)
+
+
+def test_events_that_come_again_within_a_run(folder, load, monkeypatch):
+    """In a later stream of lines they are known, too; what is rejected is told in batches."""
+    monkeypatch.setattr(lines_of_files, "BLOCK", 1000)
+    monkeypatch.setattr(lines_of_files, "STREAM", 1000)
+    (folder / "1.json").write_bytes(lines(call("m1"), call("m2"), call("m3")))
+    (folder / "2.json").write_bytes(lines(call("m1"), call("m2"), call("m4")) + b"no event\n" * 25_000)
+    assert load() == (25_006, 4, 2, 25_000, 0)
 
 
 def test_lines_that_are_none(warehouse, folder, load):

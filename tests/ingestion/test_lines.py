@@ -177,6 +177,7 @@ def test_any_way_of_growing(folder, read, monkeypatch, seed):
     """Lines written bit by bit, with rotations and compressions in between, read at any time: each one once."""
     monkeypatch.setattr(lines, "BLOCK", 64)
     monkeypatch.setattr(lines, "CHUNK", 300)
+    monkeypatch.setattr(lines, "STREAM", 1000)
     chance, written, found = random.Random(seed), [], []
     log = folder / "access.log"
     for _ in range(300):
