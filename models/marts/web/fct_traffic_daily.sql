@@ -18,11 +18,13 @@
     )
 }}
 
--- Sessions are read twice: a CTE of all that is used twice is kept.
+-- Imported twice, since DuckDB keeps what a CTE holds that is used twice.
 with
+    sessions as (select * from {{ ref("int_web_sessions__aggregated") }}),
+    all_sessions as (select * from {{ ref("int_web_sessions__aggregated") }}),
     days_cte as (
         select *
-        from {{ ref("int_web_sessions__aggregated") }}
+        from sessions
         where
             not is_bot
             {% if is_incremental() %}
@@ -31,7 +33,7 @@ with
     ),
     first_starts_cte as (
         select visitor_id, min(started_at) as started_at
-        from {{ ref("int_web_sessions__aggregated") }}
+        from all_sessions
         where
             not is_bot
             {% if is_incremental() %}
