@@ -614,8 +614,8 @@ def other_members(line: str, known: Iterable[str]) -> str:
 
 
 def copy_to_parquet(connection: duckdb.DuckDBPyConnection, sql: str, path: Path) -> int:
-    """Writes the result of a query to a file that is read once, right away: what makes it smaller costs more than it
-    saves. Returns the number of rows."""
+    """Writes the result of a query to a file that is read once, soon: compressed as quickly as can be, in row groups of
+    which each of DuckDB's threads takes one. Returns the number of rows."""
     options = "format parquet, compression snappy, dictionary_size_limit 1000, row_group_size 20480"
     ((count,),) = connection.execute(f"copy ({sql}) to {literal(str(path))} ({options})").fetchall()
     return count
