@@ -1,5 +1,6 @@
 """Sessions are the same after any order of arrival and any split into builds, and are what METRICS says they are."""
 
+import functools
 import random
 from collections import defaultdict
 from datetime import datetime, timedelta
@@ -69,7 +70,8 @@ class Project:
         }
         self.environment = jinja2.Environment(extensions=["jinja2.ext.do"])
         self.environment.globals.update(names)
-        self.macros = self.environment.from_string(MACROS)
+        self.template = functools.cache(self.environment.from_string)
+        self.macros = self.template(MACROS)
 
     def dispatch(self, name, package):
         return getattr(self.macros.module, f"duckdb__{name}")
@@ -86,7 +88,7 @@ class Project:
             names |= vars(self.macros.make_module(names))
 
             def render(text, names=names):
-                return self.environment.from_string(text).render(names).strip()
+                return self.template(text).render(names).strip()
 
             self.config = {}
             body = render((ROOT / "models" / f"{path}.sql").read_text())
