@@ -7,8 +7,8 @@
 
     A model says take_stock(relation, batch) in its pre_hook, then what goes before it writes (forget_...), reads
     new_rows(relation, batch), and says take_in() in its post_hook. `grows`: a batch may get more rows later, as a load
-    may that a crash had cut in two; it is then new again. Marts of days say take_stock_of_days and forget_changed_days,
-    and read the changed_days().
+    may that a crash had cut in two; it is then new again. Marts of days say take_stock_of_days, doubt_changed_days and
+    forget_changed_days, and read the changed_days().
 #}
 {% macro take_stock(relation, batch) %}
     create or replace table {{ companion("waiting") }} as
