@@ -43,8 +43,7 @@
                 inner join first_changes on known.visitor_id = first_changes.visitor_id
                 where
                     known.occurred_at >= first_changes.open_at
-                    -- Skips what was built before all that has changed.
-                    -- A first build is in no order of time, and read.
+                    -- So that what is older than all that has changed is not read.
                     and known.occurred_at >= (select min(open_at) from first_changes)
                 group by known.visitor_id
             )

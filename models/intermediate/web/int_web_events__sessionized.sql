@@ -163,6 +163,8 @@ with
             started_at as session_started_at,
             {{ built_in() }} as built_in
         from cut_cte
+        -- What is old lies together, so that later builds need not read it.
+        {% if not is_incremental() %} order by occurred_at nulls last {% endif %}
     )
 
 select *
