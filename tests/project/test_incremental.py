@@ -1,5 +1,6 @@
 """Incremental staging equals a full refresh, however the raw rows are split into loads and builds."""
 
+import functools
 import random
 import re
 from datetime import datetime, timedelta
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import duckdb
 import jinja2
+import pyarrow
 import pytest
 
 MACROS = Path(__file__).parents[2] / "macros"
@@ -34,8 +36,17 @@ class This(str):
         return path["identifier"]
 
 
+template = functools.cache(jinja2.Environment().from_string)
+
+
 def render(text, incremental):
-    return jinja2.Environment().from_string(TEXT + text).render(is_incremental=lambda: incremental, this=This("model"))
+    return template(TEXT + text).render(is_incremental=lambda: incremental, this=This("model"))
+
+
+def insert(connection, rows):
+    """Puts rows into raw_rows: as a table of Arrow, since parameters are slow to bind."""
+    connection.register("new_rows", pyarrow.table([*zip(*rows, strict=True)], names=list("abcdef")[: len(rows[0])]))
+    connection.execute("insert into raw_rows from new_rows")
 
 
 def some_rows(chance):
@@ -45,7 +56,8 @@ def some_rows(chance):
         for observed_at in sorted(chance.sample(range(60), chance.randint(1, 5))):
             mark = chance.choice([None, None, None, "gone", "back"])
             version = None if mark else chance.randint(0, observed_at)
-            rows.append((str(key), str(key), version, version and f"{key}-{version}", mark, observed_at))
+            content = None if mark else f"{key}-{version}"
+            rows.append((str(key), str(key), version, content, mark, observed_at))
     rows += chance.sample(rows, 20)
     chance.shuffle(rows)
     return rows
@@ -58,11 +70,6 @@ def connection():
             "create table raw_rows (id text, _key text, _version int, _row_hash text, _mark text, _observed_at int)"
         )
         yield connection
-
-
-def load(connection, rows):
-    places = ", ".join(["(?, ?, ?, ?, ?, ?)"] * len(rows))
-    connection.execute(f"insert into raw_rows values {places}", [value for row in rows for value in row])
 
 
 def build(connection):
@@ -80,7 +87,7 @@ def test_incremental_equals_full_refresh_after_every_build(connection, seed):
     full = render(MODEL, incremental=False)
     connection.execute(f"create table model as {full}")
     for start, end in zip([0, *cuts], [*cuts, len(rows)], strict=True):
-        load(connection, rows[start:end])
+        insert(connection, rows[start:end])
         build(connection)
         found = connection.execute("from model order by all").fetchall()
         assert found == connection.execute(f"from ({full}) order by all").fetchall()
@@ -88,10 +95,10 @@ def test_incremental_equals_full_refresh_after_every_build(connection, seed):
 
 
 def test_incremental_decides_the_changed_keys_only(connection):
-    load(connection, [(key, key, 1, "a", None, 1) for key in "abc"])
+    insert(connection, [(key, key, 1, "a", None, 1) for key in "abc"])
     connection.execute(f"create table model as {render(MODEL, incremental=False)}")
     assert build(connection) == 0
-    load(connection, [("b", "b", 2, "b", None, 2), ("d", "d", 1, "d", None, 2)])
+    insert(connection, [("b", "b", 2, "b", None, 2), ("d", "d", 1, "d", None, 2)])
     assert build(connection) == 2
 
 
@@ -113,10 +120,7 @@ def events(connection):
         "create table raw_rows (id text, _key text, _row_hash text, _observed_at timestamp, _dlt_load_id text)"
     )
 
-    def load(rows):
-        connection.executemany("insert into raw_rows values (?, ?, ?, ?, ?)", rows)
-
-    return load
+    return functools.partial(insert, connection)
 
 
 def build_events(connection, dies_after=99):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import duckdb
 import jinja2
+import pyarrow
 import pytest
 
 from ingestion.reading import _KNOWN_ROWS
@@ -48,8 +49,8 @@ def query_rows(query, rows, columns):
     with duckdb.connect() as connection:
         connection.execute(f"create table raw_rows ({COLUMNS})")
         if rows:
-            places = ", ".join(["(?, ?, ?, ?, ?, ?, ?)"] * len(rows))
-            connection.execute(f"insert into raw_rows values {places}", [value for row in rows for value in row])
+            connection.register("new_rows", pyarrow.table([*zip(*rows, strict=True)], names=list("abcdefg")))
+            connection.execute("insert into raw_rows from new_rows")
         return sorted(connection.execute(f"select {columns} from ({query})").fetchall(), key=str)
 
 

@@ -1,7 +1,9 @@
-"""From the sandbox to the marts by the daily commands: every count and sum is the source's, whatever the dirt."""
+"""From the sandbox to the marts by the daily commands: every count and sum is the source's, whatever the dirt, and does
+not depend on the order in which the rows came."""
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -11,6 +13,7 @@ import duckdb
 import pytest
 
 import sandbox
+from tests.comparison import differences
 
 ROOT = Path(__file__).parents[2]
 SCALE, DAYS = 0.05, 40
@@ -392,8 +395,55 @@ def test_addresses_of_customers_are_as_they_would_be_written_properly(query):
     assert differing == []
 
 
-def test_unit_tests_of_the_models_pass(run):
-    if not (run.folder / "sandbox.duckdb").exists():
+@pytest.fixture
+def warehouse(run):
+    """The warehouse's file, as the tests before left it."""
+    file = run.folder / "sandbox.duckdb"
+    if not file.exists():
         run("python -m ingestion run")
         run("dbt build")
+    return file
+
+
+@pytest.mark.usefixtures("warehouse")
+def test_unit_tests_of_the_models_pass(run):
     run("dbt test --select test_type:unit")
+
+
+# Every raw row twice, in random order, in loads of which none is an original one; the newer batch comes first.
+REWRITTEN = """
+    select * replace ('load ' || cast(cast(random() * 5 as int) as varchar) as _dlt_load_id),
+        _dlt_load_id = max(_dlt_load_id) over () or random() < 0.3 as is_first
+    from (from {table} union all from {table}) order by random()
+"""
+
+
+@pytest.mark.timeout(600)
+def test_marts_do_not_depend_on_order_repetition_and_loads(run, warehouse):
+    """What is incremental is built of the newer batch and some older rows, and then once more of all rows."""
+    reference, rest = run.folder / "reference.duckdb", run.folder / "rest"
+    shutil.copy(warehouse, reference)
+    rest.mkdir()
+    with duckdb.connect(str(warehouse), config={"threads": 1}) as connection:
+        connection.execute("select setseed(0.5)")
+        for schema in ("seeds", "staging", "intermediate", "marts", "operations"):
+            connection.execute(f"drop schema {schema} cascade")
+        connection.execute("attach ':memory:' as aside")
+        tables = connection.execute(
+            "select schema_name || '.' || table_name from duckdb_tables()"
+            " where schema_name like 'raw%' and table_name not like '\\_dlt%' escape '\\'"
+        ).fetchall()
+        for (table,) in tables:
+            connection.execute(f"create table aside.rows as {REWRITTEN.format(table=table)}")
+            connection.execute(f"copy (from aside.rows where not is_first) to '{rest}/{table}.parquet'")
+            connection.execute(f"delete from {table}")
+            connection.execute(f"insert into {table} select * exclude (is_first) from aside.rows where is_first")
+            connection.execute("drop table aside.rows")
+
+    build = "dbt build --exclude path:models/marts/operations resource_type:test resource_type:unit_test --select"
+    run(f"{build} +config.materialized:incremental")
+    with duckdb.connect(str(warehouse)) as connection:
+        for (table,) in tables:
+            connection.execute(f"insert into {table} select * exclude (is_first) from '{rest}/{table}.parquet'")
+    run(f"{build} +path:models/marts")
+    assert differences(reference, warehouse) == {}
