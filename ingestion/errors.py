@@ -18,6 +18,10 @@ class PartFailed(SourceError):
     """Parts of a stream can't be read; of the others all was, and what the reader has noted of them holds."""
 
 
+class Disconnected(SourceError):
+    """A connection is lost, or was never made; another try may succeed."""
+
+
 class ConfigurationError(Exception):
     """Nothing could be tried: the message says which option is missing or wrong."""
 
