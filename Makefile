@@ -62,6 +62,9 @@ bench-sessions: setup  ## Measure how long sessions take to be made of events, o
 bench-events: setup  ## Measure archives of events to DuckDB beside DuckDB's own reader (EVENTS=1000000 ROUNDS=3)
 	@python benchmarks/events.py
 
+bench-devices: setup  ## Measure messages of devices to the spool beside the broker's own client (MESSAGES=200000 ROUNDS=3 RATE=2000)
+	@PYTHONPATH=. python benchmarks/devices.py
+
 bench-sentiment: setup  ## Measure the sentiment of texts on labelled ones (FILES="a.tsv b.tsv", lines of label, tab, text)
 	@python benchmarks/sentiment.py
 
@@ -96,5 +99,5 @@ clean:  ## Remove the warehouse, the sandbox, and what dbt wrote
 	@test ! -x $(BIN)/python || $(BIN)/python -m sandbox reset
 	@rm -rf warehouse target logs
 
-.PHONY: help setup demo ingest build docs test lint format bench bench-rest bench-sessions bench-events bench-sentiment bench-daily bench-scale chaos \
+.PHONY: help setup demo ingest build docs test lint format bench bench-rest bench-sessions bench-events bench-devices bench-sentiment bench-daily bench-scale chaos \
 	spark-up spark-down parity samples lock clean

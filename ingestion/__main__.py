@@ -1,14 +1,17 @@
-"""The command line: python -m ingestion list | check | run | status | replay | scaffold."""
+"""The command line: python -m ingestion list | check | run | collect | status | replay | scaffold."""
 
 import argparse
 import contextlib
 import json
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
-from ingestion import enrichments, pipeline, replay, scaffold
+from ingestion import enrichments, live, pipeline, replay, scaffold
 from ingestion.display import Display
 from ingestion.errors import ConfigurationError, SourceError, explain
 from ingestion.stream import Run, Stream
@@ -117,6 +120,34 @@ def run_command(parsed: argparse.Namespace) -> int:
             raise unbounded
         display.summary(ledger, errors, pipeline.target(), warehouse.name)
     failed = errors or any(row["status"] == "failed" for row in ledger)
+    return SOME_FAILED if failed else ALL_WELL
+
+
+def collect_command(parsed: argparse.Namespace) -> int:
+    """Stays connected to live sources, and keeps what they send for the next run."""
+    over, failed = threading.Event(), []
+
+    def collect(system: System) -> None:
+        try:
+            reader = system.connect()
+            try:
+                live.collect(reader.source, reader.spool, over.is_set, lambda text: tell(system, text))
+            finally:
+                reader.close()
+        except Exception as error:  # one source's failure must not stop the others
+            failed.append(system.name)
+            tell(system, f"failed: {explain(error)}")
+
+    def tell(system: System, text: str) -> None:
+        print(f"{datetime.now(UTC):%H:%M:%S} {system.name}: {text}", flush=True)
+
+    if not_live := [system.name for system in select(parsed.systems) if parsed.systems and not system.is_live]:
+        raise ConfigurationError(f"{', '.join(not_live)} can't be collected, only run")
+    names = [system.name for system in select(parsed.systems) if system.is_live]
+    with _configured(names) as systems, ThreadPoolExecutor(max_workers=len(systems)) as pool:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: over.set())
+        list(pool.map(collect, systems))
     return SOME_FAILED if failed else ALL_WELL
 
 
@@ -264,6 +295,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--since", type=_time, metavar="TIME", help="read only what changed from TIME on (ISO, UTC)")
     run.add_argument("--until", type=_time, metavar="TIME", help="read only what changed before TIME (ISO, UTC)")
     run.add_argument("--accept-deletes", action="store_true", help="mark rows gone even if that is most of a stream")
+    add("collect", collect_command, "only these systems (default: all live ones)")
     status = add("status", status_command, None)
     status.add_argument("--json", action="store_true", help="as JSON")
     add("replay", replay_command, None).add_argument("system", metavar="SYSTEM")

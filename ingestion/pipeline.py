@@ -29,6 +29,11 @@ def warehouse_path() -> Path:
     return Path(os.environ.get("WAREHOUSE_DIR") or "warehouse").absolute() / f"{target()}.duckdb"
 
 
+def spool_path(system: str) -> Path:
+    """The folder in which what a live source sent is kept until it is loaded, beside the warehouse."""
+    return warehouse_path().with_suffix(".spool") / system
+
+
 @contextlib.contextmanager
 def opened(systems: Iterable[System]) -> Iterator[Warehouse]:
     """The warehouse of the target, open for the length of a with block."""

@@ -55,6 +55,11 @@ class System:
         return [option(self.section, name) for name in required if name not in self.given]
 
     @property
+    def is_live(self) -> bool:
+        """Whether it sends when it likes, so that one may stay connected: its reader has a `source` and a `spool`."""
+        return getattr(self.reader, "is_live", False)
+
+    @property
     def chosen(self) -> list[Stream]:
         """The streams to read: those that the option `streams` names, or all."""
         names = self.given.get("streams") or [stream.name for stream in self.streams]

@@ -89,20 +89,27 @@
     {% endif %}
 {% endmacro %}
 
-{# The stock of a model that is built anew day by day, from relations whose rows have a day and built_in. #}
-{% macro take_stock_of_days(relations, day) %}
+{#
+    The stock of a model that is built anew day by day, from relations whose rows have built_in and the days that they
+    are of; `days` is one, or several if a row is of more.
+#}
+{% macro take_stock_of_days(relations, days) %}
+    {%- set days = [days] if days is string else days %}
     create or replace table {{ companion("waiting") }} as
     {% for relation in relations %}
-        select
-        {{ loop.index }} as relation_number,
-        {{ day }} as batch_day,
-            built_in as batch,
-            count(*) as row_count
-        from {{ relation }}
-        group by {{ day }}, built_in
-        {% if not loop.last %}
-            union all
-        {% endif %}
+        {%- set relation_loop = loop -%}
+        {% for day in days %}
+            select
+            {{ relation_loop.index0 * days | length + loop.index }} as relation_number,
+            {{ day }} as batch_day,
+                built_in as batch,
+                count(*) as row_count
+            from {{ relation }}
+            group by {{ day }}, built_in
+            {% if not (loop.last and relation_loop.last) %}
+                union all
+            {% endif %}
+        {% endfor %}
     {% endfor %}
 {% endmacro %}
 

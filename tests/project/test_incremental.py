@@ -173,7 +173,7 @@ def test_events_of_loads_that_are_known_are_not_read_again(connection, events):
     assert batches == ["load 1", "load 2"]
 
 
-BY_LOAD = {"stg_events__events", "stg_access_logs__requests"}
+BY_LOAD = {"stg_events__events", "stg_access_logs__requests", "stg_devices__readings"}
 
 
 def test_models_by_load_are_wired_so(manifest):
@@ -194,7 +194,12 @@ def test_models_by_load_are_wired_so(manifest):
 def test_models_by_dbt_run_are_wired_so(manifest):
     """Those behind staging: what is new is told by the run that wrote it, and replaces what a hook has deleted."""
     behind = {node["name"]: node for node in incremental(manifest) if node["schema"] != "staging"}
-    assert behind.keys() >= {"int_web_events__sessionized", "fct_page_views", "fct_traffic_daily"}
+    assert behind.keys() >= {
+        "int_web_events__sessionized",
+        "fct_page_views",
+        "fct_traffic_daily",
+        "fct_device_readings_hourly",
+    }
     for name, node in behind.items():
         stock, *doubts, forgets = [hook["sql"].strip("{ }") for hook in node["config"]["pre-hook"]]
         assert "{{ take_in() }}" in [hook["sql"] for hook in node["config"]["post-hook"]], name
@@ -208,7 +213,8 @@ def test_models_by_dbt_run_are_wired_so(manifest):
             (day,) = re.fullmatch(r"forget_changed_days\('(\w+)'\)", forgets).groups()
             assert day in node["config"]["unique_key"], name
             assert "{{ changed_days() }}" in node["raw_code"], name
-            assert re.fullmatch(r"take_stock_of_days\(\[ref\(.+\)\], '\w+'\)", stock), name
+            days = r"('\w+'|\['(\w+)', day_after\('\2'\)\])"
+            assert re.fullmatch(rf"take_stock_of_days\(\[ref\(.+\)\], {days}\)", stock), name
             continue
         (above,) = re.findall(r"new_rows\(ref\(\"(\w+)\"\), \"built_in\"\)", node["raw_code"])
         assert stock in (

@@ -1,0 +1,298 @@
+"""Devices: every message is a reading or a rejected row, once, whatever breaks between the broker and the warehouse."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from conftest import BOTH, counts
+
+from ingestion import devices, live
+from ingestion.__main__ import main
+from ingestion.devices import SCHEMA
+from ingestion.errors import SourceError
+from ingestion.mqtt import Disconnected, Refused, Subscriber
+from ingestion.spool import InUse, Spool
+from ingestion.systems import built_in
+from tests.broker import MOSQUITTO, NEEDED, Broker
+
+pytestmark = pytest.mark.skipif(not MOSQUITTO, reason=NEEDED)
+
+
+@pytest.fixture
+def broker(tmp_path, monkeypatch):
+    broker = Broker(tmp_path / "broker")
+    monkeypatch.setenv("SOURCES__DEVICES__URL", broker.url)
+    monkeypatch.setenv("SOURCES__DEVICES__TOPICS", '["machines/{device}/{metric}", "line/{device}"]')
+    monkeypatch.setattr(live, "QUIET", 0.2)
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture
+def load(warehouse):
+    """Loads; returns (read, loaded, unchanged, rejected, gone)."""
+
+    def load():
+        row = warehouse.run(built_in()["devices"])["readings"]
+        assert not row["error"], row["error"]
+        return counts(row)
+
+    return load
+
+
+READING = {"ts": "2026-03-01T10:00:00Z", "v": 93.5, "seq": 1}
+
+
+@BOTH
+def test_shapes(broker, warehouse, load):
+    assert load() == (0, 0, 0, 0, 0)
+    broker.publish("machines/m1/temperature", READING)
+    broker.publish("line/roaster", {"ts": 1772359200, "metrics": {"a.b": 1, "c d": "on", "e": True, "f/~": None}})
+    broker.publish("machines/m2/pressure", [{"ts": 1772359200123, "v": 9}, {"ts": "2026-03-01T11:00:00+01:00", "v": 8}])
+    broker.publish("machines/m3/total", {"ts": "2026-03-01T10:00:00Z", "v": 12345678901234567890, "unit": "g"})
+    assert load() == (8, 8, 0, 0, 0)
+    columns = "device_id, metric, sequence, value, value_text, strftime(measured_at, '%d %H:%M:%S.%g'), _unknown_fields"
+    assert warehouse.query(f"select {columns} from raw_devices.readings order by 1, 2, measured_at") == [
+        ("m1", "temperature", 1, 93.5, None, "01 10:00:00.000", None),
+        ("m2", "pressure", None, 8.0, None, "01 10:00:00.000", None),
+        ("m2", "pressure", None, 9.0, None, "01 10:00:00.123", None),
+        ("m3", "total", None, 12345678901234567890.0, "12345678901234567890", "01 10:00:00.000", '{"unit":"g"}'),
+        ("roaster", "a.b", None, 1.0, None, "01 10:00:00.000", None),
+        ("roaster", "c d", None, None, "on", "01 10:00:00.000", None),
+        ("roaster", "e", None, 1.0, "true", "01 10:00:00.000", None),
+        ("roaster", "f/~", None, None, None, "01 10:00:00.000", None),
+    ]
+    assert load() == (0, 0, 0, 0, 0)
+
+
+def test_what_is_sent_again_is_no_other_reading(broker, warehouse, load):
+    broker.publish("machines/m1/kept", {"ts": 1772359200, "v": 1}, retain=True)
+    assert load() == (1, 1, 0, 0, 0)
+    broker.publish("machines/m1/temperature", READING, READING, {**READING, "seq": 2})
+    broker.publish("machines/m1/kept", {"ts": 1772359200, "v": 1}, retain=True)
+    assert load() == (4, 4, 0, 0, 0)  # each with its own time of receipt
+    assert warehouse.query("select count(distinct _key) from raw_devices.readings") == [(3,)]
+
+
+BAD = {
+    b"\xff\xfe": "the payload is not UTF-8",
+    b"12:00 93.5": "the payload is no JSON",
+    b"[]": "this is no JSON object with ts and v or metrics",
+    b'{"v": 1}': "measured_at: is missing",
+    b'{"ts": "yesterday", "v": 1}': "measured_at: 'yesterday' is not a time",
+    b'{"ts": 1772359200}': "there is neither v nor metrics",
+    b'{"ts": 1772359200, "metrics": {}}': "there is neither v nor metrics",
+    b'{"ts": 1772359200, "v": 1, "seq": "x"}': "sequence: 'x' is not an integer",
+    b'{"ts": 1772359200, "v": "' + b"x" * 1_200_000 + b'"}': "the payload has 1200027 bytes, more than 1048576",
+}
+
+
+def test_every_message_is_a_reading_or_rejected_with_its_payload(broker, warehouse, load):
+    load()
+    for payload in BAD:
+        broker.publish("machines/m1/temperature", payload)
+    broker.publish("line/roaster", READING)
+    broker.publish("machines/m1/temperature", READING)
+    assert load() == (len(BAD) + 2, 1, 0, len(BAD) + 1, 0)
+    rejected = warehouse.query("select reason, original from raw_devices.rejected_rows")
+    assert sorted(reason for reason, _ in rejected) == sorted([*BAD.values(), "neither topic nor payload has a metric"])
+    originals = {reason: json.loads(original) for reason, original in rejected}
+    assert originals["the payload is not UTF-8"]["payload"] == "//4="
+    assert originals["the payload is no JSON"]["payload"] == "12:00 93.5"
+    assert originals["measured_at: is missing"]["payload"] == {"v": 1}
+
+
+def test_a_topic_of_an_older_configuration(broker, warehouse, load, monkeypatch):
+    load()
+    monkeypatch.setenv("SOURCES__DEVICES__TOPICS", '["line/{device}"]')
+    broker.publish("machines/m1/temperature", READING)
+    assert load() == (1, 0, 0, 1, 0)
+    (reason,) = warehouse.query("select reason from raw_devices.rejected_rows")
+    assert reason == ("the topic is none of those that are configured",)
+
+
+def test_the_broker_keeps_what_comes_between_runs_and_through_its_restarts(broker, load):
+    load()
+    broker.publish("machines/m1/temperature", READING)
+    broker.stop()
+    broker.start()
+    broker.publish("machines/m1/temperature", {**READING, "seq": 2})
+    assert load()[1] == 2
+
+
+def test_a_broker_that_has_forgotten_us_is_told(broker, warehouse, load):
+    assert "keeps from now on" in warehouse.run(built_in()["devices"])["readings"]["notes"]
+    broker.stop()
+    (broker.folder / "mosquitto.db").unlink()
+    broker.start()
+    notes = warehouse.run(built_in()["devices"])["readings"]["notes"]
+    assert "has forgotten us: what was sent since we were connected" in notes
+    assert warehouse.run(built_in()["devices"])["readings"]["notes"] is None
+
+
+def test_a_broker_that_does_not_answer_fails_after_the_spool_is_loaded(broker, warehouse):
+    spool = Spool(warehouse.folder / "local.spool/devices", SCHEMA)
+    with spool.writing() as writer:
+        writer.append([(1772359200000000, "machines/m1/t", b'{"ts": 1772359200, "v": 1}', 26, False)])
+    broker.stop()
+    row = warehouse.run(built_in()["devices"])["readings"]
+    assert counts(row) == (1, 1, 0, 0, 0)
+    assert f"can't reach the broker 127.0.0.1:{broker.port}: Connection refused" in row["error"]
+
+
+def test_a_broker_that_refuses(broker, warehouse):
+    broker.stop()
+    (broker.folder / "passwords").write_text("")
+    broker.settings = f"password_file {broker.folder}/passwords\n"
+    broker.start()
+    row = warehouse.run(built_in()["devices"])["readings"]
+    assert row["status"] == "failed"
+    assert "refuses the connection: this user may not do that" in row["error"]
+
+
+def test_loaded_files_go_with_the_next_run(broker, warehouse, load):
+    load()
+    broker.publish("machines/m1/temperature", READING)
+    spool = Spool(warehouse.folder / "local.spool/devices", SCHEMA)
+    load()
+    assert len(spool.files()) == 1
+    load()
+    assert spool.files() == []
+
+
+def test_a_run_beside_a_collector_loads_its_files(broker, warehouse, load):
+    load()
+    spool = Spool(warehouse.folder / "local.spool/devices", SCHEMA)
+    with spool.writing() as writer:
+        writer.append([(1772359200000000, "machines/m1/t", b'{"ts": 1772359200, "v": 1}', 26, False)])
+        assert load() == (0, 0, 0, 0, 0)
+        writer.close()
+        assert load() == (1, 1, 0, 0, 0)
+        with pytest.raises(InUse), spool.writing():
+            pass
+
+
+@pytest.mark.parametrize("topic", ["machines/+/{metric}", "{device}/{device}", "#/{device}", "a/{device}/b#"])
+def test_topics_that_name_no_device(topic):
+    with pytest.raises(SourceError, match="one level is"):
+        devices._Topic(topic)
+
+
+@pytest.mark.parametrize("url", ["http://host", "mqtt://", "mqtt://host:x", "host"])
+def test_urls_that_are_none(url):
+    with pytest.raises(SourceError, match="URL"):
+        Subscriber(url, "test", ["#"])
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_what_is_not_acknowledged_comes_again(broker, protocol):
+    subscriber = Subscriber(broker.url, "test", ["t/#"], protocol)
+    assert not subscriber.connect()
+    broker.publish("t/1", "a", "b", "")
+    first = received(subscriber, 3)
+    assert [message.payload for message in first] == [b"a", b"b", b""]
+    subscriber.acknowledge(first[:1])
+    subscriber.close()
+    assert subscriber.connect()
+    assert [message.payload for message in received(subscriber, 2)] == [b"b", b""]
+    subscriber.close()
+
+
+def received(subscriber, number):
+    messages, until = [], time.monotonic() + 10
+    while len(messages) < number and time.monotonic() < until:
+        messages += subscriber.receive(0.5)
+    assert len(messages) == number
+    return messages
+
+
+CONNACK, SUBACK = b"\x20\x03\x00\x00\x00", b"\x90\x04\x00\x01\x00\x01"
+ENDINGS = {
+    b"\xe0\x02\x8e\x00": (Refused, "another client came with the same client id"),
+    b"\xe0\x00": (Disconnected, "ended the connection"),
+    b"": (Disconnected, "it closed the connection"),
+    b"\x30\xff\xff\xff\xff\x01": (Disconnected, "no MQTT"),
+}
+
+
+@pytest.mark.parametrize("sent", ENDINGS)
+def test_a_broker_that_ends_the_connection(sent):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        subscriber = Subscriber(f"mqtt://127.0.0.1:{server.getsockname()[1]}", "test", ["t/#"])
+
+        def answer():
+            client, _ = server.accept()
+            with client:
+                for answer in (CONNACK, SUBACK + b"\x30\x05\x00\x01t\x00a" + sent):
+                    client.recv(1000)
+                    client.sendall(answer)
+
+        with ThreadPoolExecutor() as pool:
+            pool.submit(answer)
+            error, text = ENDINGS[sent]
+            with pytest.raises(error, match=text):
+                subscriber.connect()
+                for _ in range(10):
+                    subscriber.receive(0.5)
+
+
+def collecting(folder):
+    """`collect` in a process of its own, and the lines that it prints."""
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "ingestion", "collect", "devices"], stdout=subprocess.PIPE, text=True
+    )
+    return process, iter(process.stdout.readline, "")
+
+
+def test_collect_stays_through_restarts_of_the_broker_until_it_is_told_to_stop(broker, warehouse, load):
+    process, lines = collecting(warehouse.folder)
+    assert "keeps from now on" in next(lines)
+    assert next(lines).endswith("devices: connected\n")
+    broker.publish("machines/m1/temperature", READING)
+    broker.stop()
+    assert f"the connection to the broker 127.0.0.1:{broker.port} is lost" in next(lines)
+    broker.start()
+    line = next(lines)
+    while "can't reach" in line:  # as often as it tried before the broker was there
+        line = next(lines)
+    assert line.endswith("devices: connected\n")
+    assert load() == (1, 1, 0, 0, 0)
+    broker.publish("machines/m1/temperature", {**READING, "seq": 2})
+    process.send_signal(signal.SIGTERM)
+    assert "devices: stopped after 2; " in next(lines)
+    assert process.wait(10) == 0
+    assert load() == (1, 1, 0, 0, 0)
+
+
+def test_collect_fails_where_it_is_refused(broker, warehouse):
+    broker.stop()
+    (broker.folder / "passwords").write_text("")
+    broker.settings = f"password_file {broker.folder}/passwords\n"
+    broker.start()
+    process, lines = collecting(warehouse.folder)
+    assert next(lines).endswith("refuses the connection: this user may not do that\n")
+    assert process.wait(10) == 1
+
+
+def test_the_check_takes_no_messages(broker, load, capsys):
+    load()
+    broker.publish("machines/m1/temperature", READING)
+    assert main(["check", "devices"]) == 0
+    assert "devices.readings: ok, 0 files in" in capsys.readouterr().out
+    assert load() == (1, 1, 0, 0, 0)
+    broker.stop()
+    assert main(["check", "devices"]) == 1
+    assert "can't reach the broker" in capsys.readouterr().out
+
+
+def test_the_password_is_told_to_nobody(broker, warehouse, monkeypatch):
+    monkeypatch.setenv("SOURCES__DEVICES__URL", broker.url.replace("//", "//someone:ze%40cret@"))
+    broker.stop()
+    error = warehouse.run(built_in()["devices"])["readings"]["error"]
+    assert "can't reach the broker 127.0.0.1" in error
+    assert "cret" not in error
