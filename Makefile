@@ -77,6 +77,9 @@ bench-scale: .venv/.installed-cluster  ## Measure how ingest and builds grow wit
 chaos: setup  ## Kill ingest at random moments (KILLS=10 SEED=...); the marts must not change
 	@python -m pytest tests/chaos -n 0 -s
 
+chaos-live: setup  ## Kill what takes from live sources (KILLS=200 SEED=...); nothing may be lost or doubled
+	@python -m pytest tests/chaos/test_live.py -n 0 -s
+
 spark-up: .venv/.installed-cluster  ## Start a small Spark cluster on this machine (SPARK_PORT=10000)
 	@python -m sandbox.cluster up
 
@@ -99,5 +102,5 @@ clean:  ## Remove the warehouse, the sandbox, and what dbt wrote
 	@test ! -x $(BIN)/python || $(BIN)/python -m sandbox reset
 	@rm -rf warehouse target logs
 
-.PHONY: help setup demo ingest build docs test lint format bench bench-rest bench-sessions bench-events bench-devices bench-sentiment bench-daily bench-scale chaos \
+.PHONY: help setup demo ingest build docs test lint format bench bench-rest bench-sessions bench-events bench-devices bench-sentiment bench-daily bench-scale chaos chaos-live \
 	spark-up spark-down parity samples lock clean
