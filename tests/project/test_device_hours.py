@@ -18,7 +18,12 @@ def some_readings(chance):
     """Readings of some days in any order: regular ones, with gaps of minutes and of days, some sent again with another
     value, or told anew as of another time."""
     readings = []
-    for device, metric in [("a", "boiler_temperature"), ("a", "brew_count"), ("b", "brew_count"), ("b", "unknown")]:
+    for device, metric in [
+        ("a", "boiler_temperature"),
+        ("a", "brew_count"),
+        ("devices:m0001", "boiler_temperature"),
+        ("b", "unknown"),
+    ]:
         at = datetime(2026, 3, 28, 20)
         for _ in range(chance.randint(5, 40)):
             at += chance.choice([1, 1, 1, 2, 3, 4, 30, 200]) * timedelta(minutes=15, seconds=chance.choice([0, 0, 7]))

@@ -42,10 +42,13 @@ with
     described_cte as (
         select
             ordered_cte.*,
-            device_metrics.unit,
-            device_metrics.metric_kind,
-            device_metrics.expected_interval_seconds,
-            device_metrics.expected_interval_seconds * 1000000 as interval_us,
+            {% for column in ["unit", "metric_kind", "expected_interval_seconds"] %}
+                case
+                    when of_devices.metric is not null
+                    then of_devices.{{ column }}
+                    else of_metrics.{{ column }}
+                end as {{ column }},
+            {% endfor %}
             {{ microseconds_between("ordered_cte.hour_at", "ordered_cte.measured_at") }}
             as hour_position_us,
             case
@@ -54,10 +57,20 @@ with
             end as since_last_us,
             {{ microseconds_between("measured_at", "next_at") }} as until_next_us
         from ordered_cte
-        left join device_metrics on ordered_cte.metric = device_metrics.metric
+        left join
+            device_metrics as of_devices
+            on ordered_cte.metric = of_devices.metric
+            and ordered_cte.device_id = of_devices.device_id
+        left join
+            device_metrics as of_metrics
+            on ordered_cte.metric = of_metrics.metric
+            and of_metrics.device_id = '*'
         {% if is_incremental() %}
             where measured_date in (select changed_day from {{ changed_days() }})
         {% endif %}
+    ),
+    limited_cte as (
+        select *, expected_interval_seconds * 1000000 as interval_us from described_cte
     ),
     -- A value holds until the next one, but not over a gap.
     held_cte as (
@@ -91,7 +104,7 @@ with
             metric_kind = 'counter'
             and since_last_us is not null
             and reading_value < last_value as is_reset
-        from described_cte
+        from limited_cte
     ),
     -- Whole numbers, so that their sums do not depend on the order of the rows.
     summed_cte as (
