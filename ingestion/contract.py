@@ -44,6 +44,9 @@ UNKNOWN, FAULT, ORIGINAL = "_unknown", "_fault", "_original"
 """Lines may have these columns: the members that no field names (a JSON object, or null), why a line has none of its
 fields (or null), and the line as JSON, to be kept if it is rejected."""
 
+DEEPEST = 16_384
+"""Bytes, and so brackets in each other, that every stack has room for."""
+
 OWN_COLUMNS = ("_position", UNFIT, UNKNOWN, _NUMBER, OBSERVED_AT, FAULT, ORIGINAL)
 """Names that a page's other columns can't have."""
 
@@ -609,8 +612,20 @@ def other_members(line: str, known: Iterable[str]) -> str:
     patch = literal(json.dumps(dict.fromkeys(known)))  # a merge takes away what is null in it
     rest = f"nullif(cast(json_merge_patch({line}, {patch}) as varchar), '{{}}')"
     names = ", ".join(map(literal, known))
+    others = f"list_filter(json_keys({line}), lambda key: key not in ({names}))"
+    # A merge of a hundred thousand brackets in each other ends the process: of long lines member by member.
+    value = f"json_extract({line}, '/' || replace(replace(key, '~', '~0'), '/', '~1'))"
+    member = f"cast(to_json(key) as varchar) || ':' || cast({value} as varchar)"
+    firsts = f"list_filter({others}, lambda key, place: list_position({others}, key) = place)"
+    members = f"array_to_string(list_transform({firsts}, lambda key: {member}), ',')"
     # The keys alone are cheap.
-    return f"case when len(list_filter(json_keys({line}), lambda key: key not in ({names}))) > 0 then {rest} end"
+    return f"""
+        case
+            when len({others}) = 0 then null
+            when strlen(cast({line} as varchar)) <= {DEEPEST} then {rest}
+            else '{{' || {members} || '}}'
+        end
+    """
 
 
 def copy_to_parquet(connection: duckdb.DuckDBPyConnection, sql: str, path: Path) -> int:

@@ -14,8 +14,8 @@ import pyarrow as pa
 from ingestion import contract as contracts
 from ingestion import live
 from ingestion.contract import FAULT, ORIGINAL, UNKNOWN, contract, copy_to_parquet, field, literal, other_members
-from ingestion.errors import PartFailed, SourceError
-from ingestion.mqtt import LONGEST, Message, Subscriber
+from ingestion.errors import PartFailed, SourceError, explain
+from ingestion.mqtt import Message, Subscriber
 from ingestion.pipeline import spool_path
 from ingestion.reading import resources
 from ingestion.spool import InUse, Spool
@@ -27,7 +27,7 @@ class Readings:
     """One value of one metric of a device, as it was sent; a device may send it again."""
 
     reading_id: str = field(
-        "Device, metric, device time and sequence; without a sequence a hash of topic, metric and what was sent.",
+        "Topic, metric, device time and sequence; without a sequence a hash of topic, metric and what was sent.",
         key=True,
     )
     device_id: str = field("The device, from the topic.")
@@ -73,19 +73,16 @@ class Reader:
 
     def read(self, stream: Stream, window: Window) -> Iterator[Page]:
         """Yields pages of the spool's files; those that the run before has loaded go."""
+        for name in window.state.get("files", ()):  # before all else, which may need their room
+            (self.spool.folder / name).unlink(missing_ok=True)
         failure = None
         try:
-            window.notes += live.drain(self.source, self.spool)
+            live.drain(self.source, self.spool, window.notes.append)
         except InUse:
             pass  # whoever collects adds what comes
-        except SourceError as error:
-            failure = str(error)
-        loaded, files = set(window.state.get("files", ())), []
-        for file in self.spool.files():
-            if file.name in loaded:
-                file.unlink(missing_ok=True)
-            else:
-                files.append(file)
+        except (SourceError, OSError) as error:
+            failure = explain(error)
+        files = self.spool.files()
         window.state["files"] = [file.name for file in files]
         for start in range(0, len(files), FILES):
             yield self._page(files[start : start + FILES])
@@ -97,6 +94,8 @@ class Reader:
         subscriber = self.source.subscriber
         subscriber.client_id += "-check"
         subscriber.connect(is_to_stay=False)
+        while not subscriber.is_subscribed:
+            subscriber.receive(0.5)
         return f"{len(self.spool.files()):,} files in {self.spool.folder}"
 
     def close(self) -> None:
@@ -154,45 +153,53 @@ class Broker:
 
 
 class _Topic:
-    """`machines/{device}/{metric}`: levels in braces differ; of those `device` and `metric` are told by their name."""
+    """`machines/{device}/{metric}`: levels in braces differ. All of them but `metric` together name the device."""
 
     def __init__(self, template: str) -> None:
         levels = template.split("/")
         named = [level[1:-1] for level in levels if re.fullmatch(r"\{\w+\}", level)]
         is_filter = all("#" not in level or (level == "#" and n == len(levels) - 1) for n, level in enumerate(levels))
-        if "device" not in named or len(set(named)) < len(named) or not is_filter:
+        odd = [level for level in levels if re.search(r"[{}+]", level) and not re.fullmatch(r"\{\w+\}|\+", level)]
+        if "device" not in named or len(set(named)) < len(named) or not is_filter or odd or levels[0] == "$share":
             raise SourceError(
-                f"the topic {template} is not as machines/{{device}}/{{metric}}: one level is {{device}}; others "
-                "may be {metric}, {anything} or +, and the last one #"
+                f"the topic {template} is not as machines/{{device}}/{{metric}}: one level is {{device}}; others may be"
+                " {metric}, {anything} that names the device too, or +, and the last one #; $share is not supported"
             )
         self.filter = "/".join("+" if level[:1] == "{" else level for level in levels)
         self.names = named
-        parts = ["([^/]+)" if level[:1] == "{" else "[^/]+" if level == "+" else re.escape(level) for level in levels]
-        self.pattern = "/".join(parts).replace("/\\#", "(?:/.*)?")
+        parts = ["([^/]+)" if level[:1] == "{" else "[^/]*" if level == "+" else re.escape(level) for level in levels]
+        self.pattern = "(?s)^" + "/".join(parts).replace("/\\#", "(?:/.*)?") + "$"
 
-    def member(self, name: str) -> str:
-        """SQL for a level of the topic that has a name; null where the topic is another."""
-        if name not in self.names:
-            return "null"
-        return f"nullif(regexp_extract(topic, {literal(f'^{self.pattern}$')}, {self.names.index(name) + 1}), '')"
+    @property
+    def device(self) -> str:
+        """SQL for the device; null where the topic is another."""
+        levels = " || '/' || ".join(self._level(name) for name in self.names if name != "metric")
+        return f"case when regexp_matches(topic, {literal(self.pattern)}) then {levels} end"
+
+    @property
+    def metric(self) -> str:
+        """SQL for the metric; null where the topic is another, or names none."""
+        return f"nullif({self._level('metric')}, '')" if "metric" in self.names else "null"
+
+    def _level(self, name: str) -> str:
+        return f"regexp_extract(topic, {literal(self.pattern)}, {self.names.index(name) + 1})"
 
 
 def _readings(files: list[Path], topics: list[_Topic]) -> str:
     """SQL for the readings in files of the spool, as texts."""
     listed = ", ".join(literal(str(file)) for file in files)
-    member = {name: f"coalesce({', '.join(topic.member(name) for topic in topics)})" for name in ("device", "metric")}
-    member["metric"] = f"cast({member['metric']} as varchar)"
-    number = "cast(time as double)"
+    devices, metrics = (", ".join(getattr(topic, name) for topic in topics) for name in ("device", "metric"))
+    number = "try_cast(time as double)"
     return f"""
         with messages as (
-            select *, {member["device"]} as device_id, {member["metric"]} as topic_metric,
+            select *, coalesce({devices}) as device_id, cast(coalesce({metrics}) as varchar) as topic_metric,
                 parse_filename(filename) || ':' || (file_row_number + 1) as position, try(decode(payload)) as text
             from read_parquet([{listed}], filename = true, file_row_number = true)
         ),
         read as (
             select *,
                 case
-                    when size > {LONGEST} then 'the payload has ' || size || ' bytes, more than {LONGEST}'
+                    when size > octet_length(payload) then 'the payload has ' || size || ' bytes, too many to be kept'
                     when text is null then 'the payload is not UTF-8'
                     when not json_valid(text) then 'the payload is no JSON'
                     when device_id is null then 'the topic is none of those that are configured'
@@ -210,71 +217,94 @@ def _readings(files: list[Path], topics: list[_Topic]) -> str:
                 ) as part
             from read
         ),
-        metrics as (
-            select *, json_extract(part, '$.metrics') as metrics,
-                unnest(
-                    case
-                        when json_type(part, '$.metrics') = 'OBJECT' and len(json_keys(part, '$.metrics')) > 0
-                        then list_distinct(json_keys(part, '$.metrics'))
-                        else [null]
-                    end
-                ) as payload_metric
-            from parts
-        ),
-        valued as (
-            select *, json_extract_string(part, '$.ts') as time, json_type(part, '$.ts') as time_type,
-                json_extract_string(part, '$.seq') as sequence,
-                case
-                    when payload_metric is null then json_extract(part, '$.v')
-                    else json_extract(metrics, '/' || replace(replace(payload_metric, '~', '~0'), '/', '~1'))
-                end as v
-            from metrics
-        ),
-        typed as (
-            select *, coalesce(payload_metric, topic_metric) as metric, json_type(v) as value_type,
-                if(json_type(v) = 'NULL', null, v ->> '$') as value_text,
-                case
-                    when time_type in ('BIGINT', 'UBIGINT', 'DOUBLE') then cast(
-                        make_timestamptz(
-                            cast(round({number} * case when abs({number}) < 1e11 then 1e6 else 1e3 end) as bigint)
-                        ) as varchar
-                    )
-                    when time_type = 'VARCHAR' then time
-                end as measured_at,
+        -- What is the same for all metrics of a message is worked out once, and its text not carried along.
+        opened as (
+            select device_id, topic_metric, topic, is_retained, received_at, position,
+                json_extract_string(part, '$.ts') as time, json_type(part, '$.ts') as time_type,
+                nullif(json_extract_string(part, '$.seq'), '') as sequence, md5(part) as part_hash,
+                case when json_type(part) = 'OBJECT' then {other_members("part", ["ts", "v", "metrics", "seq"])} end
+                    as {UNKNOWN},
+                try(from_json(json_extract(part, '$.metrics'), '"MAP(VARCHAR, JSON)"')) as metrics,
+                json_extract(part, '$.v') as v, json_type(part, '$.metrics') as metrics_type,
                 case
                     when fault is not null then fault
                     when json_type(part) <> 'OBJECT' then 'this is no JSON object with ts and v or metrics'
-                    when v is null then 'there is neither v nor metrics'
-                    when coalesce(payload_metric, topic_metric) is null then 'neither topic nor payload has a metric'
-                end as part_fault
+                    when v is null and coalesce(metrics_type, 'NULL') = 'NULL' then 'there is neither v nor metrics'
+                    when metrics_type is null then null
+                    when v is not null then 'there are both v and metrics'
+                    when metrics_type <> 'OBJECT' then 'metrics is no JSON object'
+                    when metrics is null or len(list_distinct(map_keys(metrics))) < cardinality(metrics)
+                    then 'a metric is there twice'
+                    when cardinality(metrics) = 0 then 'there is neither v nor metrics'
+                end as part_fault,
+                case
+                    when part_fault is not null or metrics is null
+                    then coalesce(part, to_json(text), to_json(base64(payload)))
+                end as original
+            from parts
+        ),
+        valued as (
+            select * exclude (v, metrics), entry is not null as is_of_metrics, entry.key as payload_metric,
+                case when entry is null then v else coalesce(entry.value, 'null') end as v
+            from (
+                select *,
+                    unnest(
+                        case when part_fault is null and metrics is not null then map_entries(metrics) else [null] end
+                    ) as entry
+                from opened
+            )
+        ),
+        typed as (
+            select *, coalesce(payload_metric, topic_metric) as metric,
+                if(json_type(v) = 'NULL', null, v ->> '$') as value_text,
+                json_type(v) in ('BIGINT', 'UBIGINT', 'HUGEINT', 'DOUBLE') and isfinite(try_cast(v ->> '$' as double))
+                    as is_number,
+                case
+                    when time_type in ('BIGINT', 'UBIGINT', 'HUGEINT', 'DOUBLE') then coalesce(
+                        cast(
+                            make_timestamptz(
+                                try_cast(
+                                    round(
+                                        {number} * case
+                                            when abs({number}) < 1e11 then 1e6
+                                            when abs({number}) < 1e14 then 1e3
+                                            when abs({number}) < 1e17 then 1
+                                            else 1e-3
+                                        end
+                                    ) as bigint
+                                )
+                            ) as varchar
+                        ),
+                        time
+                    )
+                    else time
+                end as measured_at
             from valued
         )
         select
             case
                 when sequence is not null
-                then cast(to_json([device_id, metric, measured_at, sequence]) as varchar)
-                else md5(concat_ws(' ', topic, metric, part))
+                then cast(to_json([topic, metric, measured_at, sequence]) as varchar)
+                else md5(cast(to_json([topic, metric, part_hash]) as varchar))
             end as reading_id,
             device_id, metric, sequence,
+            case when is_number then value_text when json_type(v) = 'BOOLEAN' then if(value_text = 'true', '1', '0') end
+                as "value",
             case
-                when value_type in ('BIGINT', 'UBIGINT', 'DOUBLE') then value_text
-                when value_type = 'BOOLEAN' then if(value_text = 'true', '1', '0')
-            end as "value",
-            case
-                when value_type in ('BIGINT', 'UBIGINT', 'DOUBLE')
-                    and len(regexp_replace(value_text, '[^0-9]', '', 'g')) <= 15
-                then null
-                else value_text
+                when is_number and len(regexp_replace(value_text, '[^0-9]', '', 'g')) <= 15 then null else value_text
             end as value_text,
             topic, cast(is_retained as varchar) as is_retained, measured_at,
-            cast(received_at as varchar) as received_at, position as _position,
-            case when json_type(part) = 'OBJECT' then {other_members("part", ["ts", "v", "metrics", "seq"])} end
-                as {UNKNOWN},
-            part_fault as {FAULT},
+            cast(received_at as varchar) as received_at, position as _position, {UNKNOWN},
+            case
+                when part_fault is not null then part_fault
+                when metric is null then 'neither topic nor payload has a metric'
+            end as {FAULT},
             cast(
                 json_object(
-                    'topic', topic, 'payload', coalesce(part, to_json(text), to_json(base64(payload))),
-                    'received_at', cast(received_at as varchar)
+                    'topic', topic, 'received_at', cast(received_at as varchar),
+                    'payload', coalesce(
+                        original, json_object('ts', time, 'seq', sequence, 'metrics', json_object(payload_metric, v))
+                    )
                 ) as varchar
             ) as {ORIGINAL}
         from typed

@@ -43,21 +43,20 @@ class Source(Protocol):
         """Disconnects."""
 
 
-def drain(source: Source, spool: Spool) -> list[str]:
-    """Keeps what is there; returns what a person should know. Raises InUse if somebody collects, or SourceError."""
+def drain(source: Source, spool: Spool, tell: Callable[[str], None]) -> None:
+    """Keeps what is there, and tells what a person should know. Raises InUse if somebody collects, SourceError, or
+    OSError if the disk does."""
     with spool.writing() as writer:
-        notes = source.connect()
+        for note in source.connect():
+            tell(note)
         begun = last = time.monotonic()
         while time.monotonic() - last < QUIET:
             if _take(source, writer, 0.2):
                 last = time.monotonic()
             if last - begun > LONGEST_DRAIN:
-                notes.append(
-                    f"more still came after {LONGEST_DRAIN:.0f} seconds: it comes to the next run, or to `collect`"
-                )
+                tell(f"more still came after {LONGEST_DRAIN:.0f} seconds: it comes to the next run, or to `collect`")
                 break
         source.close()
-    return notes
 
 
 def collect(source: Source, spool: Spool, is_over: Callable[[], bool], tell: Callable[[str], None]) -> None:

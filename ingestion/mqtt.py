@@ -31,7 +31,7 @@ RECEIVE_MAXIMUM = 65_535
 LONGEST = 2**20
 """Bytes of a payload that are kept; of a longer one it is known how long it was."""
 
-CONNECT, CONNACK, PUBLISH, PUBACK, SUBSCRIBE, SUBACK, PINGREQ, PINGRESP, DISCONNECT = 1, 2, 3, 4, 8, 9, 12, 13, 14
+CONNECT, CONNACK, PUBLISH, SUBSCRIBE, SUBACK, PINGREQ, DISCONNECT = 1, 2, 3, 8, 9, 12, 14
 
 REFUSALS = {
     **{4: "the user name or password is wrong", 5: "this user may not connect", 2: "the client id is refused"},
@@ -69,8 +69,12 @@ class Subscriber:
             port = parts.port
         except ValueError:
             port = -1
-        if parts.scheme not in PORTS or not parts.hostname or port == -1:
-            raise SourceError("the broker's URL is not as mqtt://user:password@host:1883, or mqtts:// with encryption")
+        is_cut = "@" in parts.path + parts.query + parts.fragment  # by what should be percent-encoded in a password
+        if parts.scheme not in PORTS or not parts.hostname or port == -1 or is_cut:
+            raise SourceError(
+                "the broker's URL is not as mqtt://user:password@host:1883, or mqtts:// with encryption; in a password "
+                "/, #, ? and @ are written %2F, %23, %3F and %40"
+            )
         if protocol not in VERSIONS:
             raise SourceError(f"the protocol is {protocol!r}: there is {' and '.join(VERSIONS)}")
         self.host, self.port = parts.hostname, port or PORTS[parts.scheme]
@@ -82,15 +86,17 @@ class Subscriber:
         self.socket: socket.socket | None = None
         self.buffer, self.skip = bytearray(), 0
         self.sent_at = self.heard_at = 0.0
-        self.early: list[Message] = []
+        self.keep_alive, self.is_subscribed = KEEP_ALIVE, False
 
     def connect(self, *, is_to_stay: bool = True) -> bool:
-        """Connects and subscribes; returns whether the broker knew us, and so has kept what came since we left.
+        """Connects and asks for the topics; returns whether the broker knew us, and has kept what came since we left.
+        Whether it grants them is known when something is received (`is_subscribed`): first it may send all it kept.
 
         If the session is not `is_to_stay`, the broker forgets us when we leave. Raises Refused or Disconnected.
         """
         self.buffer.clear()
-        self.skip, self.early = 0, []
+        self.skip, self.keep_alive, self.is_subscribed, self.connack = 0, KEEP_ALIVE, False, b""
+        self.early: list[Message] = []  # what came in one piece with the broker's answer
         try:
             self.socket = socket.create_connection((self.host, self.port), TIMEOUT)
             self.heard_at = time.monotonic()
@@ -99,18 +105,18 @@ class Subscriber:
                 self.socket = ssl.create_default_context().wrap_socket(self.socket, server_hostname=self.host)
         except ssl.SSLCertVerificationError as error:
             raise Refused(f"{self.where} has no certificate that we trust: {error.verify_message}") from error
-        except OSError as error:
-            raise Disconnected(f"can't reach {self.where}: {error.strerror or error}") from error
+        except (OSError, UnicodeError) as error:
+            raise Disconnected(f"can't reach {self.where}: {getattr(error, 'strerror', None) or error}") from error
         self._send(_packet(CONNECT, 0, self._connect(is_to_stay)))
-        is_known = self._connected(self._answer(CONNACK))
+        while not self.connack:
+            if time.monotonic() - self.heard_at > TIMEOUT:
+                self._lost("it does not answer")
+            self.early += self._read(0.5)
+        is_known = self._connected(self.connack)
         options = 1 if self.version == 4 else 1 | 1 << 4  # QoS 1; what is retained only if the subscription is new
         asked = b"".join(_text(each) + bytes([options]) for each in self.filters)
         properties = b"" if self.version == 4 else b"\0"
         self._send(_packet(SUBSCRIBE, 2, struct.pack(">H", 1) + properties + asked))
-        codes = self._answer(SUBACK)[-len(self.filters) :]
-        refused = [(f, REFUSALS.get(c, hex(c))) for f, c in zip(self.filters, codes, strict=True) if c >= 0x80]
-        if refused:
-            raise Refused(f"{self.where} refuses the topics {', '.join(f'{topic} ({why})' for topic, why in refused)}")
         return is_known
 
     def receive(self, seconds: float) -> list[Message]:
@@ -118,7 +124,11 @@ class Subscriber:
         if self.early:
             early, self.early = self.early, []
             return early
-        self._keep_alive()
+        now = time.monotonic()
+        if now - self.heard_at > (1.5 * self.keep_alive if self.is_subscribed else TIMEOUT):
+            self._lost("it is silent")
+        if now - self.sent_at > self.keep_alive / 2:
+            self._send(_packet(PINGREQ, 0, b""))
         return self._read(seconds)
 
     def acknowledge(self, messages: Iterable[Message]) -> None:
@@ -148,24 +158,17 @@ class Subscriber:
         if code:
             error = Disconnected if code in (3, 0x88, 0x89, 0x97) else Refused
             raise error(f"{self.where} refuses the connection: {REFUSALS.get(code, f'code {code:#x}')}")
+        if self.version == 5:
+            self.keep_alive = _server_keep_alive(answer) or KEEP_ALIVE
         return is_known
 
-    def _answer(self, expected: int) -> bytes:
-        """The body of the next packet of a kind; messages that come before it are kept for `receive`."""
-        self.answer: tuple[int, bytes] = (0, b"")
-        until = time.monotonic() + TIMEOUT
-        while self.answer[0] != expected:
-            if time.monotonic() > until:
-                raise Disconnected(f"{self.where} does not answer")
-            self.early += self._read(0.5)
-        return self.answer[1]
-
-    def _keep_alive(self) -> None:
-        now = time.monotonic()
-        if now - self.heard_at > 1.5 * KEEP_ALIVE:
-            self._lost("it is silent")
-        if now - self.sent_at > KEEP_ALIVE / 2:
-            self._send(_packet(PINGREQ, 0, b""))
+    def _granted(self, codes: bytes) -> None:
+        for topic, code in zip(self.filters, codes, strict=True):
+            if code >= 0x80:
+                raise Refused(f"{self.where} refuses the topic {topic}: {REFUSALS.get(code, f'code {code:#x}')}")
+            if code == 0:
+                raise Refused(f"{self.where} grants no QoS 1 for {topic}: what comes while we are away would be lost")
+        self.is_subscribed = True
 
     def _send(self, data: bytes) -> None:
         try:
@@ -188,7 +191,11 @@ class Subscriber:
             self._lost("it closed the connection")
         self.heard_at = time.monotonic()
         self.buffer += data
-        return self._messages()
+        try:
+            return self._messages()
+        except (IndexError, struct.error, ValueError) as error:
+            self.socket.close()
+            raise Disconnected(f"what {self.where} sends is no MQTT") from error
 
     def _lost(self, reason: str) -> None:
         self.socket.close()
@@ -220,8 +227,10 @@ class Subscriber:
                 code = buffer[body] if length else 0
                 error = Refused if code == 0x8E else Disconnected
                 raise error(f"{self.where} ended the connection: {REFUSALS.get(code, f'code {code:#x}')}")
-            elif kind != PINGRESP:
-                self.answer = kind, bytes(buffer[body : body + length])
+            elif kind == CONNACK:
+                self.connack = bytes(buffer[body : body + length])
+            elif kind == SUBACK:
+                self._granted(bytes(buffer[body : body + length])[-len(self.filters) :])
             start = body + length
             if is_too_long:
                 self.skip = max(start - end, 0)
@@ -240,6 +249,26 @@ class Subscriber:
         return Message(received_at, topic, bytes(packet[at : at + LONGEST]), length - at, bool(header & 1), packet_id)
 
 
+def _server_keep_alive(connack: bytes) -> int:
+    """The seconds that the broker sets instead of ours, in the properties of its answer; 0 if it does not."""
+    length, at = _length(connack, 2)
+    end = at + length
+    while at < end:
+        name, at = connack[at], at + 1
+        if name == 0x13:
+            return connack[at] << 8 | connack[at + 1]
+        if name in (0x11, 0x27):
+            at += 4
+        elif name in (0x21, 0x22):
+            at += 2
+        elif name in (0x24, 0x25, 0x28, 0x29, 0x2A):
+            at += 1
+        else:  # texts, of which a user's property has two
+            for _ in range(2 if name == 0x26 else 1):
+                at += 2 + (connack[at] << 8 | connack[at + 1])
+    return 0
+
+
 def _length(buffer: bytearray | memoryview, at: int) -> tuple[int, int]:
     """A number of one to four bytes and where it ends; -1 if it is not all there."""
     value = 0
@@ -250,7 +279,7 @@ def _length(buffer: bytearray | memoryview, at: int) -> tuple[int, int]:
         value, at = value | (byte & 0x7F) << shift, at + 1
         if byte < 0x80:
             return value, at
-    raise Disconnected("what the broker sends is no MQTT")
+    raise ValueError("a number of more than four bytes")
 
 
 def _number(value: int) -> bytes:

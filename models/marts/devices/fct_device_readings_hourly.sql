@@ -125,22 +125,15 @@ with
             max(reading_value) as max_value,
             max_by(reading_value, measured_at) as last_value,
             sum({{ in_millionths("reading_value") }}) as value_sum,
-            count({{ in_millionths("reading_value") }}) as value_count,
-            sum({{ in_millionths("reading_value * held_us") }}) as held_sum,
-            sum({{ in_millionths("last_value * carried_us") }}) as carried_sum,
+            sum({{ in_millionths("reading_value * held_us / 1000000.0") }}) as held_sum,
             sum(
-                case
-                    when {{ in_millionths("reading_value * held_us") }} is not null
-                    then held_us
-                    else 0
-                end
-            ) + sum(
-                case
-                    when {{ in_millionths("last_value * carried_us") }} is not null
-                    then carried_us
-                    else 0
-                end
-            ) as weight_us,
+                {{ in_millionths("last_value * carried_us / 1000000.0") }}
+            ) as carried_sum,
+            sum(held_us) + sum(carried_us) as weight_us,
+            bool_or(
+                {{ in_millionths("reading_value * 3600") }} is null
+                or (carried_us > 0 and {{ in_millionths("last_value * 3600") }} is null)
+            ) as is_too_great,
             sum({{ in_millionths("increase") }}) as increase_sum,
             max(measured_date) as measured_date
         from held_cte
@@ -177,9 +170,14 @@ with
             end as completeness,
             min_value,
             max_value,
-            {{ ratio("value_sum", "value_count") }} / 1000000 as mean_value,
-            {{ ratio("held_sum + coalesce(carried_sum, 0)", "weight_us") }}
-            / 1000000 as time_weighted_mean_value,
+            case
+                when not is_too_great
+                then {{ ratio("value_sum", "reading_count") }} / 1000000
+            end as mean_value,
+            case
+                when not is_too_great
+                then {{ ratio("held_sum + coalesce(carried_sum, 0)", "weight_us") }}
+            end as time_weighted_mean_value,
             last_value,
             cast(increase_sum as double) / 1000000 as increase,
             measured_date,
