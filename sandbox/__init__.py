@@ -1,8 +1,9 @@
 """The stand-in company's systems on this machine: `with sandbox.running() as options:` and they answer.
 
 Under the root folder: postgres/ (the shop), partner_files/ (the resellers' CSV), events/ and logs/ (of the site and
-the app), hubspot.json and its like (what the servers show), truth/ (for tests, never loaded) and sandbox.json (seed,
-scale, clock, password and keys; written last, so that a half-made sandbox is made again).
+the app), hubspot.json and its like (what the servers show), devices_taken.json (how many messages the loader has
+taken), truth/ (for tests, never loaded) and sandbox.json (seed, scale, clock, password and keys; written last, so that
+a half-made sandbox is made again).
 """
 
 import fcntl
@@ -22,6 +23,7 @@ from uuid import uuid4
 from sandbox import (
     bluesky,
     counted_visits,
+    devices,
     exchange_rates,
     google_analytics,
     hubspot,
@@ -49,9 +51,10 @@ SYSTEMS = (
     "google_analytics",
     "bluesky",
     "mastodon",
+    "devices",
 )
 FOLDERS = {"partner_files": "partner_files", "events": "events", "access_logs": "logs"}  # of systems that are files
-SHOWN = ("hubspot", "mailchimp", "google_analytics", "bluesky", "mastodon")  # a JSON file each: what their server shows
+SHOWN = ("hubspot", "mailchimp", "google_analytics", "bluesky", "mastodon", "devices")  # a JSON each: what is shown
 ROOT = Path(os.environ.get("SANDBOX_ROOT", ".sandbox"))
 SCALE = float(os.environ.get("SANDBOX_SCALE", "1"))
 SEED = int(os.environ.get("SANDBOX_SEED", "1"))
@@ -140,6 +143,11 @@ def running(
             options["SOURCES__MASTODON__TOKEN"] = state["mastodon_token"]
             options["SOURCES__MASTODON__BASE_URL"] = server.url
             options["SOURCES__MASTODON__SEARCHES"] = json.dumps(["#CatchmentCoffee", '"catchment coffee"'])
+        if "devices" in wanted:
+            broker = devices.serve(root / "devices.json", "catchment", state["broker_password"])
+            stack.callback(broker.stop)
+            options["SOURCES__DEVICES__URL"] = broker.url
+            options["SOURCES__DEVICES__TOPICS"] = json.dumps(devices.TOPICS)
         for system, server in options.servers.items():
             server.misbehave.configure(system, os.environ.get("SANDBOX_MISBEHAVE", ""))
         yield options
@@ -181,7 +189,7 @@ def reset(root: Path = ROOT) -> None:
 
 
 def _wipe(root: Path) -> None:
-    for name in ("sandbox", *SHOWN):
+    for name in ("sandbox", "devices_taken", *SHOWN):
         (root / f"{name}.json").unlink(missing_ok=True)
     Database(root / "postgres").stop()  # a killed process may have left it running
     for folder in ("postgres", *FOLDERS.values(), "truth"):
@@ -210,6 +218,7 @@ def _prepare(root: Path, scale: float, seed: int, stack: ExitStack) -> dict:
         "google_key": service_account.new_key(),
         "bluesky_password": "-".join(secrets.token_hex(2) for _ in range(4)),
         "mastodon_token": secrets.token_urlsafe(32),
+        "broker_password": secrets.token_urlsafe(12),
     }
     database = Database(root / "postgres")
     stack.callback(database.stop)
@@ -242,6 +251,7 @@ def _write(root: Path, company: Company, state: dict, database: Database) -> Non
     _replace(root / "google_analytics.json", company.counted_visits.tables())
     _replace(root / "bluesky.json", company.social.tables("bluesky"))
     _replace(root / "mastodon.json", company.social.tables("mastodon"))
+    _replace(root / "devices.json", company.devices.tables())
     state["clock"] = str(company.today)
     _replace(root / "sandbox.json", state)
 

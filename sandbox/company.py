@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from sandbox.counted_visits import CountedVisits
 from sandbox.crm import Crm
+from sandbox.devices import Devices
 from sandbox.newsletters import Newsletters
 from sandbox.orders import Orders
 from sandbox.simulation import FIRST_DAY, Person, Row
@@ -39,8 +40,8 @@ class PartnerLine(NamedTuple):
 class Company(Orders):
     """The company up to `today`: the shop's tables and the resellers' lines, and who is behind them.
 
-    `crm`, `newsletters`, `visits` and `social` follow the company day by day, each with chance of its own: the shop
-    knows nothing of them.
+    `crm`, `newsletters`, `visits`, `social` and `devices` follow the company day by day, each with chance of its own:
+    the shop knows nothing of them.
     """
 
     def __init__(self, seed: int = 1, scale: float = 1.0) -> None:
@@ -52,6 +53,7 @@ class Company(Orders):
             self._welcome(3600 + number)
         self.crm, self.newsletters, self.social = Crm(self), Newsletters(self), Social(self)
         self.visits, self.counted_visits = Visits(self), CountedVisits(self)
+        self.devices = Devices(self)
 
     def run(self, until: date) -> "Company":
         """Simulates every day before `until`; returns itself."""
@@ -62,6 +64,7 @@ class Company(Orders):
             self.visits.day()
             self.counted_visits.day()
             self.social.day()
+            self.devices.day()
             self.today += timedelta(days=1)
         return self
 

@@ -26,7 +26,7 @@ def write(company: Company, folder: Path) -> None:
     partner_files.json  data lines per file: good, and broken by kind; resent files repeat another one's
     partner_orders.csv  every reseller's order with its true person and the money of its good lines
 
-    And what Crm.truth, Newsletters.truth, Visits.truth and Social.truth list.
+    And what Crm.truth, Newsletters.truth, Visits.truth, Social.truth and Devices.truth list.
     """
     folder.mkdir(parents=True, exist_ok=True)
     shop = company.shop
@@ -44,7 +44,7 @@ def write(company: Company, folder: Path) -> None:
         for path, lines in partner_files.files(company).items()
     })  # fmt: skip
     _csv(folder / "partner_orders.csv", _partner_orders(company))
-    systems = company.crm, company.newsletters, company.visits, company.social
+    systems = company.crm, company.newsletters, company.visits, company.social, company.devices
     for name, content in (item for system in systems for item in system.truth().items()):
         (_json if name.endswith(".json") else _csv)(folder / name, content)
 
