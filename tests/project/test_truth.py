@@ -382,7 +382,29 @@ def test_sentiment_is_told_of_english_mentions_and_follows_the_truth(query):
 def test_every_broken_line_is_a_rejected_row(run, query):
     broken = sum(sum(file["broken"].values()) for file in truth(run, "partner_files").values())
     broken += sum(sum(kinds.values()) for kinds in truth(run, "web_files").values())
+    broken += sum(truth(run, "devices")["unreadable"].values())
     assert query("select count(*) from operations.fct_rejected_rows") == [(broken,)]
+
+
+def test_hours_of_devices_are_true(query):
+    """Without the machines whose clocks are years ahead."""
+    days = query("""
+        with days as (
+            select device_id, measured_date, sum(reading_count) as readings, min(min_value) as least,
+                max(max_value) as most, sum(mean_value * reading_count) / sum(reading_count) as mean
+            from marts.fct_device_readings_hourly where metric = 'boiler_temperature' group by all
+        )
+        select readings = cast(true_days.readings as bigint) and least = cast(true_days.least as double)
+            and most = cast(true_days.most as double) and abs(mean - cast(true_days.mean as double)) < 1e-6
+        from days full join true_device_days as true_days
+            on days.device_id = 'devices:' || true_days.device_id
+            and days.measured_date = cast(true_days.day as date)
+        where cast(coalesce(true_days.day, '2026-01-01') as date) < date '2030-01-01'
+    """)
+    assert len(days) > 100
+    assert set(days) == {(True,)}
+    ahead = query("select count(*) from marts.dim_devices where ahead_of_time_count = reading_count")
+    assert ahead == query("select count(*) from true_devices where cast(skew_seconds as bigint) > 300")
 
 
 def test_addresses_of_customers_are_as_they_would_be_written_properly(query):

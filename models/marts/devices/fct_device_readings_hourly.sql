@@ -70,7 +70,8 @@ with
         {% endif %}
     ),
     limited_cte as (
-        select *, expected_interval_seconds * 1000000 as interval_us from described_cte
+        select *, cast(expected_interval_seconds as bigint) * 1000000 as interval_us
+        from described_cte
     ),
     -- A value holds until the next one, but not over a gap.
     held_cte as (
