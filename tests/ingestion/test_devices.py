@@ -113,6 +113,76 @@ def test_every_message_is_a_reading_or_rejected_with_its_payload(broker, warehou
     assert "//4=" in payloads and "12:00 93.5" in payloads and {"v": 1} in payloads
 
 
+def test_a_topic_of_an_older_configuration(broker, warehouse, load, monkeypatch):
+    load()
+    monkeypatch.setenv("SOURCES__DEVICES__TOPICS", '["line/{device}"]')
+    broker.publish("machines/m1/temperature", READING)
+    assert load() == (1, 0, 0, 1, 0)
+    (reason,) = warehouse.query("select reason from raw_devices.rejected_rows")
+    assert reason == ("the topic is none of those that are configured",)
+
+
+def test_the_broker_keeps_what_comes_between_runs_and_through_its_restarts(broker, load):
+    load()
+    broker.publish("machines/m1/temperature", READING)
+    broker.stop()
+    broker.start()
+    broker.publish("machines/m1/temperature", {**READING, "seq": 2})
+    assert load()[1] == 2
+
+
+def test_a_broker_that_has_forgotten_us_is_told(broker, warehouse, load):
+    assert "keeps from now on" in warehouse.run(built_in()["devices"])["readings"]["notes"]
+    broker.stop()
+    (broker.folder / "mosquitto.db").unlink()
+    broker.start()
+    notes = warehouse.run(built_in()["devices"])["readings"]["notes"]
+    assert "has forgotten us: what was sent since we were connected" in notes
+    assert warehouse.run(built_in()["devices"])["readings"]["notes"] is None
+
+
+def test_a_broker_that_does_not_answer_fails_after_the_spool_is_loaded(broker, warehouse):
+    spool = Spool(warehouse.folder / "local.spool/devices", SCHEMA)
+    with spool.writing() as writer:
+        writer.append([(1772359200000000, "machines/m1/t", b'{"ts": 1772359200, "v": 1}', 26, False)])
+    broker.stop()
+    row = warehouse.run(built_in()["devices"])["readings"]
+    assert counts(row) == (1, 1, 0, 0, 0)
+    assert f"can't reach the broker 127.0.0.1:{broker.port}: Connection refused" in row["error"]
+
+
+def test_a_broker_that_refuses(broker, warehouse):
+    broker.stop()
+    (broker.folder / "passwords").write_text("")
+    broker.settings = f"password_file {broker.folder}/passwords\n"
+    broker.start()
+    row = warehouse.run(built_in()["devices"])["readings"]
+    assert row["status"] == "failed"
+    assert "refuses the connection: this user may not do that" in row["error"]
+
+
+def test_loaded_files_go_with_the_next_run(broker, warehouse, load):
+    load()
+    broker.publish("machines/m1/temperature", READING)
+    spool = Spool(warehouse.folder / "local.spool/devices", SCHEMA)
+    load()
+    assert len(spool.files()) == 1
+    load()
+    assert spool.files() == []
+
+
+def test_a_run_beside_a_collector_loads_its_files(broker, warehouse, load):
+    load()
+    spool = Spool(warehouse.folder / "local.spool/devices", SCHEMA)
+    with spool.writing() as writer:
+        writer.append([(1772359200000000, "machines/m1/t", b'{"ts": 1772359200, "v": 1}', 26, False)])
+        assert load() == (0, 0, 0, 0, 0)
+        writer.close()
+        assert load() == (1, 1, 0, 0, 0)
+        with pytest.raises(InUse), spool.writing():
+            pass
+
+
 def test_what_is_odd_but_a_reading(broker, warehouse, load):
     load()
     deep = b'{"ts": 1772359200, "v": 1, "z": ' + b"[" * 150_000 + b"]" * 150_000 + b"}"
