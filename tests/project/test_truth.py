@@ -394,8 +394,9 @@ def test_hours_of_devices_are_true(query):
                 max(max_value) as most, sum(mean_value * reading_count) / sum(reading_count) as mean
             from marts.fct_device_readings_hourly where metric = 'boiler_temperature' group by all
         )
-        select readings = cast(true_days.readings as bigint) and least = cast(true_days.least as double)
-            and most = cast(true_days.most as double) and abs(mean - cast(true_days.mean as double)) < 1e-6
+        select days.readings = cast(true_days.readings as bigint) and days.least = cast(true_days.least as double)
+            and days.most = cast(true_days.most as double)
+            and abs(days.mean - cast(true_days.mean as double)) < 1e-6
         from days full join true_device_days as true_days
             on days.device_id = 'devices:' || true_days.device_id
             and days.measured_date = cast(true_days.day as date)
