@@ -135,6 +135,11 @@ class Broker:
             return [f"{self.subscriber.where} keeps from now on what comes while nobody collects"]
         return []
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether the broker has granted the topics."""
+        return self.subscriber.is_subscribed
+
     def receive(self, seconds: float) -> list[Message]:
         """What comes within so many seconds."""
         return self.subscriber.receive(seconds)

@@ -24,7 +24,9 @@ INTERVAL = 10.0
 
 
 class Source(Protocol):
-    """What sends."""
+    """What sends. `is_ready`: after connecting, that it has answered to all that it was asked for."""
+
+    is_ready: bool
 
     def connect(self) -> list[str]:
         """Connects, where the last connection ended; returns what a person should know. Raises SourceError, or
@@ -51,7 +53,7 @@ def drain(source: Source, spool: Spool, tell: Callable[[str], None]) -> None:
             tell(note)
         begun = last = time.monotonic()
         while time.monotonic() - last < QUIET:
-            if _take(source, writer, 0.2):
+            if _take(source, writer, 0.2) or not source.is_ready:
                 last = time.monotonic()
             if last - begun > LONGEST_DRAIN:
                 tell(f"more still came after {LONGEST_DRAIN:.0f} seconds: it comes to the next run, or to `collect`")

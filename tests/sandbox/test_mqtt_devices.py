@@ -467,6 +467,7 @@ def test_filters_that_overlap_bring_a_message_once():
     try:
         subscriber = Subscriber(broker.url, "test", ["#", "t/+", "+/1"])
         subscriber.connect()
+        assert drained(subscriber) == [] and subscriber.is_subscribed
         broker.publish("t/1", b"\0a")
         assert payloads(drained(subscriber)) == [b"a"]
         subscriber.close()
@@ -505,6 +506,8 @@ def test_a_client_that_speaks_no_mqtt_or_an_older_one_is_refused():
         with pytest.raises(Refused, match="it does not speak this version"):
             Subscriber(broker.url, "test", ["#"], "3.1.1").connect()
         with pytest.raises(Refused, match="a topic is not valid"):
-            Subscriber(broker.url, "test", ["a/b#"]).connect()
+            subscriber = Subscriber(broker.url, "test", ["a/b#"])
+            subscriber.connect()
+            drained(subscriber)
     finally:
         broker.stop()
