@@ -15,7 +15,7 @@ from pathlib import Path
 
 import duckdb
 
-from ingestion import live
+from ingestion import devices, live
 from ingestion.devices import SCHEMA, Broker
 from ingestion.mqtt import Subscriber
 from ingestion.spool import Spool
@@ -49,7 +49,7 @@ def ours(port: int, spool: Spool) -> float:
     """Seconds in which we have kept, acknowledged and made files of what is queued for us."""
     started = time.perf_counter()
     live.drain(Broker(Subscriber(f"mqtt://127.0.0.1:{port}", "ours", ["machines/#"]), spool.folder), spool)
-    return time.perf_counter() - started - live.QUIET
+    return time.perf_counter() - started - devices.QUIET
 
 
 def latencies(port: int, spool: Spool) -> list[float]:

@@ -44,10 +44,16 @@ UNKNOWN, FAULT, ORIGINAL = "_unknown", "_fault", "_original"
 """Lines may have these columns: the members that no field names (a JSON object, or null), why a line has none of its
 fields (or null), and the line as JSON, to be kept if it is rejected."""
 
+VERSION, MARK, UNCHANGED, MOVED = "_version", "_mark", "_unchanged", "_moved"
+"""Changes have these columns: see `stream.Changes`."""
+
 DEEPEST = 16_384
 """Bytes, and so brackets in each other, that every stack has room for."""
 
-OWN_COLUMNS = ("_position", UNFIT, UNKNOWN, _NUMBER, OBSERVED_AT, FAULT, ORIGINAL)
+OWN_COLUMNS = (
+    *("_position", UNFIT, UNKNOWN, _NUMBER, OBSERVED_AT, FAULT, ORIGINAL),
+    *(VERSION, MARK, UNCHANGED, MOVED),
+)
 """Names that a page's other columns can't have."""
 
 _NUMBERS = ("int", "uint", "halffloat", "float", "double", "decimal", "bigint", "smallint", "ubigint", "hugeint")
@@ -444,8 +450,8 @@ def typing_query(contract: Contract, relation: str, types: dict[str, str]) -> st
     """SQL that types a relation (a name, or a query in parentheses) whose columns have these types.
 
     It gives the contract's columns, `_key`, `_version`, `_row_hash`, `_position`, `_unknown_fields`, for rows that do
-    not fit `_reason` and `_original`, and `_observed_at` where the relation has it. Raises SourceError where a whole
-    column is absent.
+    not fit `_reason` and `_original`, and `_observed_at` and `_mark` where the relation has them. Raises SourceError
+    where a whole column is absent.
     """
     is_json = UNKNOWN in types
     present = [name for name in types if name not in OWN_COLUMNS]
@@ -476,15 +482,16 @@ def typing_query(contract: Contract, relation: str, types: dict[str, str]) -> st
     reason = f"nullif(concat_ws('; ', {', '.join(problems)}), '')" if problems else "cast(null as varchar)"
     reason = f"coalesce({FAULT}, {reason})" if FAULT in types else reason
     position = "_position" if "_position" in types else "cast(null as varchar)"
-    observed_at = f", {OBSERVED_AT}" if OBSERVED_AT in types else ""
+    passed = "".join(f", {name}" for name in (OBSERVED_AT, VERSION, MARK) if name in types)
+    given = "".join(f", {name}" for name in (OBSERVED_AT, MARK) if name in types)
     values = [quote(f"typed {f.name}") for f in contract.fields]
-    version = contract.version
+    version = quote(f"typed {contract.version.name}") if contract.version else "cast(null as timestamptz)"
     # The same values under other names or in other types are another row.
     salt = literal(" ".join(f"{f.name} {f.type}" for f in contract.fields))
     return f"""
         with typed as (
             select {", ".join(columns)}, {unknown} as _unknown_fields, {original} as _original,
-                {position} as _position, {reason} as _reason{observed_at}
+                {position} as _position, {reason} as _reason{passed}
             from {relation}
         ),
         -- An integer, at a third of what a text costs to load; of 63 bits, for engines that have no unsigned ones.
@@ -492,12 +499,20 @@ def typing_query(contract: Contract, relation: str, types: dict[str, str]) -> st
             select *, cast(hash({", ".join([salt, *values, "_unknown_fields"])}) >> 1 as bigint) as _row_hash from typed
         )
         select {", ".join(f"{v} as {quote(f.name)}" for v, f in zip(values, contract.fields, strict=True))},
-            {_key(contract)} as _key,
-            {quote(f"typed {version.name}") if version else "cast(null as timestamptz)"} as _version,
+            {_key(contract)} as _key, {VERSION if VERSION in types else version} as _version,
             _row_hash, _position, _unknown_fields, _reason,
-            case when _reason is not null then _original end as _original{observed_at}
+            case when _reason is not null then _original end as _original{given}
         from hashed
     """
+
+
+def with_key(contract: Contract, relation: str, types: dict[str, str]) -> str:
+    """SQL for a relation's own columns, and the `_key` that its rows get by `typing_query`."""
+    typed = ", ".join(
+        f"{_value(f, quote(f.source), types[f.source])} as {quote(f'typed {f.name}')}" for f in contract.key
+    )
+    columns = ", ".join(map(quote, types))
+    return f"select {columns}, {_key(contract)} as _key from (select *, {typed} from {relation})"
 
 
 def _is_text(source_type: str) -> bool:

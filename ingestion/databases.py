@@ -11,6 +11,9 @@ makes a system `erp` of every table. In .dlt/config.toml, or as JSON in the envi
     key = ["order_id"]
     cursor = "updated_at"
     mode = "full"                             # read as a whole every time
+
+With mode = "cdc" every change of a PostgreSQL's tables is captured (see `capture`), but for tables whose own mode or
+cursor says otherwise, or whose log would not tell which row has changed.
 """
 
 import dataclasses
@@ -26,19 +29,23 @@ from typing import Any
 import dlt
 from dlt.common.normalizers.naming.snake_case import NamingConvention
 
+from ingestion.capture import Capture
 from ingestion.contract import Contract, Field
 from ingestion.errors import ConfigurationError, SourceError, keep_secret
 from ingestion.ledger import LEDGER_TABLES
 from ingestion.mysql import MySQL
+from ingestion.pipeline import spool_path
 from ingestion.postgres import Postgres
 from ingestion.reading import resources
 from ingestion.sql import Engine, Table, Tables
 from ingestion.sqlite import SQLite
-from ingestion.stream import SYSTEM_COLUMNS, Run, State, Stream
+from ingestion.stream import SYSTEM_COLUMNS, Log, Run, State, Stream
 from ingestion.systems import System
 
 ENGINES = {"postgresql": Postgres, "postgres": Postgres, "mysql": MySQL, "mariadb": MySQL, "sqlite": SQLite}
-OPTIONS = ("credentials", "schemas", "tables", "streams")
+OPTIONS = ("credentials", "schemas", "tables", "streams", "mode", "publication", "slot")
+NAMES = ("mode", "publication", "slot")
+"""Options that are texts."""
 STREAM_OPTIONS = ("key", "cursor", "mode")
 RESERVED = ("operations", "enrichments", "databases")
 
@@ -73,7 +80,7 @@ def _names() -> list[str]:
 
 def _option(name: str, option: str) -> Any:
     value = (dlt.secrets if option == "credentials" else dlt.config).get(f"sources.databases.{name}.{option}")
-    if option == "credentials" or not isinstance(value, str):
+    if option in ("credentials", *NAMES) or not isinstance(value, str):
         return value
     try:
         return json.loads(value)
@@ -118,21 +125,47 @@ def _system(name: str, options: dict[str, Any]) -> System:
                 "column, and mode = full or incremental"
             )
     engine = ENGINES[scheme[1]](credentials)
+    is_captured = _is_captured(name, engine, options)
     tables = Tables(engine, options["schemas"] if engine.must_name_schemas else None)
-    streams = Catalog(lambda: _streams(tables, options["schemas"], options["tables"], declarations))
+    streams = Catalog(lambda: _streams(tables, options["schemas"], options["tables"], declarations, is_captured))
 
     @dlt.source(name=name)
     def source(run: Run | None = None, streams: Sequence[Stream] = streams):
         """The tables of the database as streams, all in one snapshot."""
         return resources(streams, tables, run)
 
-    return dataclasses.replace(
+    database = dataclasses.replace(
         declaration,
         description=f"The {engine.title} database {engine.where}.",
         streams=streams,
         source=source,
         reader=lambda **_: tables,
     )
+    if not is_captured:
+        return database
+    capture = Capture(tables, options["publication"] or "catchment", options["slot"] or "catchment", spool_path(name))
+
+    @dlt.source(name=name)
+    def captured(run: Run | None = None, streams: Sequence[Stream] = streams):
+        """The tables of the database as streams of changes."""
+        return capture.resources(streams, run)
+
+    return dataclasses.replace(database, source=captured, reader=lambda **_: capture, is_live=True)
+
+
+def _is_captured(name: str, engine: Engine, options: dict[str, Any]) -> bool:
+    """Whether the option `mode` says so; raises ConfigurationError if it can't be."""
+    section, mode = f"sources.databases.{name}", options["mode"]
+    if mode not in (None, "cdc"):
+        raise ConfigurationError(f'{section}.mode is "cdc", or not there: {mode!r}')
+    for option in ("publication", "slot"):
+        if options[option] is not None and mode is None:
+            raise ConfigurationError(f'{section}.{option} is for change capture: set {section}.mode = "cdc"')
+    if mode and not isinstance(engine, Postgres):
+        raise ConfigurationError(f"{section}.mode: changes are captured from PostgreSQL alone")
+    if not re.fullmatch("[a-z0-9_]{1,63}", options["slot"] or "catchment"):
+        raise ConfigurationError(f"{section}.slot has lower case letters, digits and _ only: {options['slot']!r}")
+    return mode is not None
 
 
 def _are_texts(value: Any) -> bool:
@@ -165,7 +198,11 @@ class Catalog(Sequence[Stream]):
 
 
 def _streams(
-    tables: Tables, schemas: list[str] | None, patterns: list[str] | None, declared: dict[str, dict]
+    tables: Tables,
+    schemas: list[str] | None,
+    patterns: list[str] | None,
+    declared: dict[str, dict],
+    is_captured: bool,
 ) -> tuple[list[Stream], set[str]]:
     taken, known, matched = set(LEDGER_TABLES), set(), set()
     streams = []
@@ -180,7 +217,7 @@ def _streams(
         if table.schema != tables.engine.default_schema:
             name = f"{_snake_case(table.schema)}__{name}"
         name = _free(name, taken)
-        stream, problem = _stream(tables.engine, table, tables.name(table), name, declared.get(name, {}))
+        stream, problem = _stream(tables.engine, table, tables.name(table), name, declared.get(name, {}), is_captured)
         if problem:
             tables.catalog[position] = dataclasses.replace(table, problem=problem)
         full_name = f"{table.schema}.{table.name}"
@@ -198,7 +235,9 @@ def _streams(
     return sorted(streams, key=lambda stream: stream.name), known
 
 
-def _stream(engine: Engine, table: Table, source: str, name: str, declared: dict[str, Any]) -> tuple[Stream, str]:
+def _stream(
+    engine: Engine, table: Table, source: str, name: str, declared: dict[str, Any], is_captured: bool
+) -> tuple[Stream, str]:
     """The stream of a table, and what is wrong with what was declared for it."""
     taken = {*SYSTEM_COLUMNS, "_recency", "_row_count", "_last_gone_at", "_last_back_at"}  # of macros/kinds.sql
     by_right = sorted(table.aliases().items(), key=lambda item: _snake_case(item[1].name) != item[1].name)
@@ -208,6 +247,15 @@ def _stream(engine: Engine, table: Table, source: str, name: str, declared: dict
     key, cursor, mode = declared.get("key", list(table.key)), declared.get("cursor"), declared.get("mode")
     key = [key] if isinstance(key, str) else key
     problem = ""
+    is_captured = is_captured and bool(table.replica_identity) and not cursor and not mode
+    if is_captured and not set(key) <= set(table.replica_identity):
+        if "key" in declared:
+            problem = (
+                f"the log of {table.schema}.{table.name} tells rows apart by {', '.join(table.replica_identity)}, but "
+                f"the configuration declares another key for {name}: see alter table ... replica identity"
+            )
+        key = list(table.replica_identity)
+    is_captured = is_captured and bool(key)
     if missing := [column for column in [*key, *([cursor] if cursor else [])] if column not in by_column]:
         problem = f"{table.schema}.{table.name} has no column {missing[0]}, which the configuration declares for {name}"
         key, cursor = [], None
@@ -215,7 +263,7 @@ def _stream(engine: Engine, table: Table, source: str, name: str, declared: dict
     cursor = names[by_column[cursor]] if cursor else None
     if cursor and not key:
         problem = f"{table.schema}.{table.name} has no key, without which its rows can't be followed: declare one too"
-    if mode == "full" or not key:
+    if mode == "full" or not key or is_captured:
         cursor = None
     elif cursor is None and table.cursor:
         cursor = names[by_column[table.cursor]] if table.cursor in by_column else table.cursor
@@ -233,10 +281,14 @@ def _stream(engine: Engine, table: Table, source: str, name: str, declared: dict
             note=column.note,
         )
         for alias, column in table.aliases().items()
+        if not (is_captured and column.is_generated)
     )
-    notes = (table.note,) if table.note else ()
+    notes = [table.note] if table.note else []
+    if is_captured and (generated := [column.name for column in table.columns if column.is_generated]):
+        notes.append(f"{', '.join(generated)}: the log does not have what is generated; work it out in a model")
     description = table.comment or f"One row of {table.schema}.{table.name}."
-    return Stream(name, Contract(description, fields), State(), cursor, source, notes), problem
+    kind = Log() if is_captured else State()
+    return Stream(name, Contract(description, fields), kind, cursor, source, tuple(notes)), problem
 
 
 def _snake_case(name: str) -> str:

@@ -4,6 +4,7 @@ A message is acknowledged when it is in the spool (`ingestion.spool`), from whic
 """
 
 import re
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -53,6 +54,9 @@ SCHEMA = pa.schema(
     ]
 )
 """Of the spool's files: a row per message. `payload` has the first MiB of what had `size` bytes."""
+
+QUIET = 2.0
+"""Seconds without anything new after which all has come that the broker had."""
 
 FILES = 200
 """Files of the spool that one statement reads."""
@@ -117,7 +121,7 @@ class Broker:
     """The broker as a live source. `folder` remembers that it knew us."""
 
     def __init__(self, subscriber: Subscriber, folder: Path) -> None:
-        self.subscriber, self.folder = subscriber, folder
+        self.subscriber, self.folder, self._not_granted_at = subscriber, folder, 0.0
 
     def connect(self) -> list[str]:
         """Connects to the broker; returns what a person should know."""
@@ -135,10 +139,11 @@ class Broker:
             return [f"{self.subscriber.where} keeps from now on what comes while nobody collects"]
         return []
 
-    @property
-    def is_ready(self) -> bool:
-        """Whether the broker has granted the topics."""
-        return self.subscriber.is_subscribed
+    def has_all(self, quiet: float) -> bool:
+        """A broker does not tell: whether it has granted the topics, and nothing has come for a while since."""
+        if not self.subscriber.is_subscribed:
+            self._not_granted_at = time.monotonic()
+        return min(quiet, time.monotonic() - self._not_granted_at) > QUIET
 
     def receive(self, seconds: float) -> list[Message]:
         """What comes within so many seconds."""

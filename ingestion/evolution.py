@@ -3,7 +3,8 @@
 import dataclasses
 import re
 
-from ingestion.stream import Stream
+from ingestion.contract import VERSION
+from ingestion.stream import Log, Stream
 
 GONE = "No longer in the source. "
 
@@ -29,6 +30,9 @@ def adapt(stream: Stream, existing: dict[str, tuple[str, str]]) -> tuple[Stream,
                 notes.append(f"column {field.name} was {raw_type} and is {field.type} now: raw has it as {common}")
             field = dataclasses.replace(field, type=common)
         fields.append(field)
+    if isinstance(stream.kind, Log) and existing.get(VERSION, ("VARCHAR",))[0] != "VARCHAR":
+        widened.append((VERSION, "VARCHAR"))
+        notes.append("its changes are captured from now on; models of it need the macro current_log")
     present = {name for name, _, _ in stream.columns}
     dropped = [n for n, (_, comment) in existing.items() if n not in present and not comment.startswith(GONE)]
     notes += [f"column {name} is no longer in the source: null from now on" for name in dropped]

@@ -90,7 +90,7 @@ def first_models(system: str, engine: Engine, all_landed: list[Landed]) -> list[
     for landed in all_landed:
         stream = landed.stream.name
         columns = _columns(landed, {column for table, column in joined if table == stream})
-        sql = _sql(system, stream, columns)
+        sql = _sql(system, landed.stream, columns)
         models.append(Model(f"stg_{system}__{stream}", sql, landed, columns, references[stream]))
     return models
 
@@ -220,8 +220,8 @@ def _cast(column: str, data_type: str, name: str) -> list[str]:
     return ["cast(", *inner, *end]
 
 
-def _sql(system: str, stream: str, columns: list[Selected]) -> str:
-    table = _free(stream, {*_reserved(), "final_cte"})
+def _sql(system: str, stream: Stream, columns: list[Selected]) -> str:
+    table = _free(stream.name, {*_reserved(), "final_cte"})
     selected = ",\n".join("\n".join(column.lines) for column in columns)
     on_one_line = selected.replace(",\n", ", ")
     if "\n" not in on_one_line and len(on_one_line) <= LINE_LENGTH - 12:
@@ -240,8 +240,9 @@ from final_cte
 """
 
 
-def _import(table: str, system: str, stream: str) -> str:
-    call = f'current_state(source("{system}", "{stream}"))'
+def _import(table: str, system: str, stream: Stream) -> str:
+    macro, stream = f"current_{type(stream.kind).__name__.lower()}", stream.name
+    call = f'{macro}(source("{system}", "{stream}"))'
     if len(line := f"{table} as ({{{{ {call} }}}}),") <= LINE_LENGTH - 4:
         return line
     opening = f"{table} as (" if len(table) <= LINE_LENGTH - 9 else f"{table}\nas ("
@@ -253,7 +254,7 @@ def _import(table: str, system: str, stream: str) -> str:
         if len(arguments) > LINE_LENGTH - 22:
             arguments = f'"{system}",\n"{stream}",'
         source = f"source(\n{_indent(arguments, 4)}\n)"
-    call = f"current_state(\n{_indent(source, 4)}\n)"
+    call = f"{macro}(\n{_indent(source, 4)}\n)"
     return f"{opening}\n    {{{{\n{_indent(call, 8)}\n    }}}}\n),"
 
 

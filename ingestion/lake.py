@@ -32,6 +32,7 @@ from ingestion import evolution
 from ingestion.contract import literal, quote
 from ingestion.errors import ConfigurationError, explain, keep_secret
 from ingestion.ledger import arrow_schema
+from ingestion.spool import sync
 from ingestion.stream import Stream
 from ingestion.systems import System
 from ingestion.warehouse import MEMORY, OFFLINE, Columns, Present, Warehouse, comment_on, refuse_special
@@ -209,17 +210,9 @@ def _in_one_stroke(path: str) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.part")
     yield part
-    _sync(part)
+    sync(part)
     part.replace(target)
-    _sync(target.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(target.parent)
 
 
 class _Files:

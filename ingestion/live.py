@@ -10,9 +10,6 @@ from typing import Any, Protocol
 from ingestion.errors import Disconnected
 from ingestion.spool import Spool, Writer
 
-QUIET = 2.0
-"""Seconds without anything new after which all has come that was there."""
-
 LONGEST_DRAIN = 60.0
 """Seconds after which a run goes on, whatever still comes; the rest comes to the next one."""
 
@@ -24,13 +21,15 @@ INTERVAL = 10.0
 
 
 class Source(Protocol):
-    """What sends. `is_ready`: after connecting, that it has answered to all that it was asked for."""
-
-    is_ready: bool
+    """What sends."""
 
     def connect(self) -> list[str]:
         """Connects, where the last connection ended; returns what a person should know. Raises SourceError, or
         Disconnected where another try may succeed."""
+
+    def has_all(self, quiet: float) -> bool:
+        """Whether all has come that was there when we connected, as far as one can know after so many seconds without
+        anything new."""
 
     def receive(self, seconds: float) -> list[Any]:
         """What comes within so many seconds; raises Disconnected."""
@@ -52,10 +51,10 @@ def drain(source: Source, spool: Spool, tell: Callable[[str], None]) -> None:
         for note in source.connect():
             tell(note)
         begun = last = time.monotonic()
-        while time.monotonic() - last < QUIET:
-            if _take(source, writer, 0.2) or not source.is_ready:
+        while not source.has_all(time.monotonic() - last):
+            if _take(source, writer, 0.2):
                 last = time.monotonic()
-            if last - begun > LONGEST_DRAIN:
+            if time.monotonic() - begun > LONGEST_DRAIN:
                 tell(f"more still came after {LONGEST_DRAIN:.0f} seconds: it comes to the next run, or to `collect`")
                 break
         source.close()

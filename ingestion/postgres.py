@@ -56,7 +56,8 @@ _TEXTS = {
 }
 
 # DuckDB's times end in the year 294247, PostgreSQL's 29 years later; dlt loads none after 2^53 ms exactly.
-_TOO_LATE = "{} >= '287396-01-01' and {} < 'infinity'"
+_FIRST_TOO_LATE = "287396-01-01"
+_TOO_LATE = f"{{}} >= '{_FIRST_TOO_LATE}' and {{}} < 'infinity'"
 
 # In DuckDB, what the scanner makes of them: a time long before PostgreSQL's first, or infinity; and 0.
 _MAY_BE_LATE = "{} not between '4714-11-24 (BC) 00:00:00' and '287395-12-31 23:59:59.999999'"
@@ -122,6 +123,9 @@ class Postgres(Engine):
         keys: dict[str, tuple[str, ...]] = {}
         for identity, names in self.rows(_KEYS.format(database=database)):
             keys.setdefault(identity, tuple(names))
+        logged = {
+            identity: tuple(names) for identity, names in self.rows(_REPLICA_IDENTITIES.format(database=database))
+        }
         references: dict[str, list[tuple[str, str, str, str]]] = {}
         for identity, *reference in self.rows(_REFERENCES.format(database=database)):
             references.setdefault(identity, []).append(tuple(reference))
@@ -139,9 +143,32 @@ class Postgres(Engine):
                     key=key,
                     cursor=TRANSACTION if may_follow else None,
                     references=tuple(references.get(identity, ())),
+                    replica_identity=logged.get(identity, ()),
                 )
             )
         return found
+
+    def begin_in(self, snapshot: str) -> None:
+        """From now on reads in a snapshot that another connection has exported and holds open."""
+        self.close()
+        self.session = f"set transaction snapshot {literal(snapshot)}; {type(self).session}"
+
+    def printed(self, column: Column, text: str) -> str:
+        """DuckDB's SQL for a value, of which `text` is SQL for what PostgreSQL prints; null where the column's type
+        can't hold it."""
+        text = column.printed.replace("{}", text)
+        if column.arrives == "VARCHAR":
+            return text
+        if column.arrives == "BLOB":
+            return f"unhex({text}[3:])"
+        if column.arrives.startswith(("DATE", "TIMESTAMP")):
+            text = f"regexp_replace({text}, '^(\\S+)(.*) BC$', '\\1 (BC)\\2')"
+        elif match := re.fullmatch(r"(.*INT.*|DECIMAL\(\d+,(\d+)\))", column.arrives):  # which casts would round
+            text = f"case when regexp_full_match({text}, '-?\\d+(\\.\\d{{0,{match[2] or 0}}}0*)?') then {text} end"
+        value = f"try_cast({text} as {column.arrives})"
+        if column.arrives.startswith("TIMESTAMP"):
+            return f"case when {value} < '{_FIRST_TOO_LATE}' or {value} = 'infinity' then {value} end"
+        return value
 
     def newest(self, table: Table, cursor: Column) -> str | None:
         """See `Engine.newest`."""
@@ -247,15 +274,22 @@ class Postgres(Engine):
         return self.rows(f"select bool_or({' or '.join(conditions)}) as has_lost from {self.table(table)}")[0][0]
 
 
-def _column(name, declared, kind, category, base, base_arguments, is_built_in, is_not_null, comment) -> Column:
+def _column(
+    name, declared, kind, category, base, base_arguments, is_built_in, is_not_null, is_generated, comment
+) -> Column:
     """The column's mapping: `kind` and `category` are pg_type's typtype and typcategory, `base` is what a domain is.
 
     Users may name a type of their own like one that `is_built_in`.
     """
-    common = {"name": name, "declared": declared, "is_nullable": not is_not_null, "comment": comment or ""}
+    common = {
+        **{"name": name, "declared": declared, "is_nullable": not is_not_null, "comment": comment or ""},
+        **{"is_generated": is_generated, "printed": "" if base in ("money", "inet") or kind == "c" else "{}"},
+    }
     reads = f"{{}}::{base}{base_arguments if base == 'numeric' else ''}" if kind == "d" else "{}"
+    if is_built_in and base == "character":  # DuckDB's scanner leaves out the blanks at the end, as the cast does
+        common["printed"], reads = "rtrim({}, ' ')", "{}::text"
     if category == "A":
-        return Column(**common, type="VARCHAR", reads="to_json({})::text")
+        return Column(**{**common, "printed": ""}, type="VARCHAR", reads="to_json({})::text")
     if is_built_in and base in _EXACT:
         arrives, lands = _EXACT[base]
         unfit = _TOO_LATE if base.startswith("timestamp") else ""
@@ -305,7 +339,7 @@ _COLUMNS = r"""
             coalesce(b.oid, t.oid), case when b.oid is null then a.atttypmod else t.typtypmod end
         ) from '\([-0-9, ]+\)'), '') as base_arguments,
         coalesce(b.typnamespace, t.typnamespace) = 'pg_catalog'::regnamespace as is_built_in,
-        a.attnotnull, col_description(c.oid, a.attnum) as comment
+        a.attnotnull, a.attgenerated <> '' as is_generated, col_description(c.oid, a.attnum) as comment
     from pg_class c
     join pg_namespace n on n.oid = c.relnamespace
     join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
@@ -327,6 +361,17 @@ _KEYS = """
     group by i.indexrelid, i.indrelid, i.indisprimary
     having bool_and(a.attnotnull)
     order by i.indisprimary desc, count(*), i.indexrelid
+"""
+
+# Of every table the columns that its log has of a row's old version.
+_REPLICA_IDENTITIES = """
+    select {database} || '/' || c.oid as identity, array_agg(a.attname::text order by a.attnum) as names
+    from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+    where c.relkind in ('r', 'p') and (c.relreplident = 'f' or exists (
+        select from pg_index i where i.indrelid = c.oid and a.attnum = any (i.indkey)
+            and case c.relreplident when 'd' then i.indisprimary when 'i' then i.indisreplident end
+    ))
+    group by c.oid
 """
 
 _REFERENCES = """

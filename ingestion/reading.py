@@ -21,16 +21,19 @@ import dlt
 import duckdb
 import pyarrow as pa
 
+from ingestion import changes as log_changes
 from ingestion import contract as contracts
-from ingestion.contract import Contract, Items
+from ingestion.contract import FAULT, MARK, VERSION, Contract, Items
 from ingestion.errors import PartFailed, SourceError, explain
 from ingestion.ledger import conform, ledger_row, rejected_rows
 from ingestion.parallel import Ahead
 from ingestion.stream import (
     Buckets,
+    Changes,
     Event,
     Gone,
     KeySweep,
+    Log,
     Page,
     Query,
     Reader,
@@ -46,6 +49,9 @@ log = logging.getLogger("ingestion")
 
 BATCH = 10_000
 """Rows that are typed at once."""
+
+Item = Page | Changes | KeySweep | Recheck | Gone
+"""What readers yield."""
 
 
 def resources(
@@ -104,7 +110,7 @@ def _in_turn(stream: Stream, reader: Reader, run: Run, destination: _Destination
     kept = {} if run.full else copy.deepcopy(dict(state))
     since = run.since if is_partial else _time(kept.pop("reached", None))
     window = Window(since, run.until, is_partial, kept)
-    items: Iterable[Page | KeySweep | Recheck | Gone] = () if stream.is_dropped else reader.read(stream, window)
+    items: Iterable[Item] = () if stream.is_dropped else reader.read(stream, window)
     if destination.is_concurrent:
         items = Ahead([_flattened(items, stream)])
         run.cleanup.callback(items.close)
@@ -122,9 +128,7 @@ def _in_turn(stream: Stream, reader: Reader, run: Run, destination: _Destination
         destination.turn.release()
 
 
-def _flattened(
-    items: Iterable[Page | KeySweep | Recheck | Gone], stream: Stream
-) -> Iterator[Page | KeySweep | Recheck | Gone]:
+def _flattened(items: Iterable[Item], stream: Stream) -> Iterator[Item]:
     """In the thread that reads ahead, while DuckDB types what was read before."""
     for item in items:
         if isinstance(item, Page) and isinstance(item.rows, Items):
@@ -142,7 +146,7 @@ class _Reading:
     It works in the destination's own DuckDB, beside the raw table: `known` is what raw holds, per key its current hash
     and cursor and whether it is gone (per snapshot scope its hash); `added` what this reading appended; `seen` the keys
     that it came across. Millions of keys are kept for as long as a stream is read, so as hashes where those will do:
-    only of a State, of which a key can be gone, their text is.
+    only of what can be gone their text is. `changed` are a Log's changes of this reading.
     """
 
     def __init__(self, stream: Stream, run: Run, window: Window, destination: _Destination) -> None:
@@ -155,13 +159,15 @@ class _Reading:
         self.unknown: set[str] = set()
         self.counts: Counter[str] = Counter()
         self.is_snapshot = isinstance(stream.kind, Snapshot)
+        self.can_be_gone = isinstance(stream.kind, State | Log)
+        self.version: str | None = None
         if self.is_snapshot:
             self._scope = " || '/' || ".join(f"cast({name} as varchar)" for name in stream.kind.scope) or "'all'"
         cursor = stream.cursor_field
         self.cursor = contracts.quote(cursor.name) if cursor else "null"
         self.is_known_whole = False
 
-    def emit(self, items: Iterable[Page | KeySweep | Recheck | Gone]) -> Iterator[Any]:
+    def emit(self, items: Iterable[Item]) -> Iterator[Any]:
         """Yields the stream's rows and marks, its rejected rows, and at last its ledger row."""
         started_at, stream = datetime.now(UTC), self.stream
         try:
@@ -175,7 +181,7 @@ class _Reading:
                 )
             self.window.is_complete |= stream.is_dropped
             yield from self._items(items)
-            if self.window.is_complete and isinstance(self.stream.kind, State):
+            if self.window.is_complete and self.can_be_gone:
                 self._load_known()
                 is_missing = "hash(_key) not in (select _key_hash from seen)"
                 yield from self._mark_gone("known", is_missing, self._observed(started_at))
@@ -197,6 +203,10 @@ class _Reading:
             started_at=started_at,
         )
 
+    @property
+    def _load_id(self) -> str:
+        return dlt.current.load_package_state()["load_id"]
+
     def _look_at_raw(self) -> None:
         """Finds out whether there is a raw table, and how far its observations go."""
         newest = "select max(_observed_at), count(*) > 0 from {}"
@@ -209,6 +219,11 @@ class _Reading:
         self.db.execute(f"create or replace temp table known ({row}, is_gone boolean)")
         self.db.execute(f"create or replace temp table added ({row})")
         self.db.execute("create or replace temp table seen (_key_hash ubigint)")
+        if isinstance(self.stream.kind, Log):
+            self.db.execute("""
+                create or replace temp table changed
+                (_key varchar, _version varchar, _observed_at timestamptz, _row_hash bigint, _mark varchar)
+            """)
 
     def _observed(self, moment: datetime) -> datetime:
         """`moment`, but after all that raw has: should our clock have been set back, the newest still counts."""
@@ -224,12 +239,13 @@ class _Reading:
             (name, *more) = [f.name for f in self.stream.contract.key] or ["_key"]
             name = contracts.quote("_key" if more else name)
             raw = f"(select * from {self.raw} where {name} in (select {name} from {keys}))"
-        query = {Snapshot: _KNOWN_SCOPES, Event: _KNOWN_EVENTS, State: _KNOWN_ROWS}[type(self.stream.kind)]
+        kind = type(self.stream.kind)
+        query = {Snapshot: _KNOWN_SCOPES, Event: _KNOWN_EVENTS, State: _KNOWN_ROWS, Log: _KNOWN_CHANGES}[kind]
         query = query.replace("{cursor}", self.cursor).replace("{table}", raw)
         self.db.execute(f"create or replace temp table known as {query}")
         self.is_known_whole = keys is None
 
-    def _items(self, items: Iterable[Page | KeySweep | Recheck | Gone]) -> Iterator[Any]:
+    def _items(self, items: Iterable[Item]) -> Iterator[Any]:
         """Pages are typed many at a time, since planning the statement costs as much as typing thousands of rows."""
         batch: list[Page] = []
 
@@ -254,7 +270,10 @@ class _Reading:
                     yield from self._recheck(item)
                 elif isinstance(item, Gone):
                     yield from self._gone(item)
+                elif isinstance(item, Changes):
+                    yield from self._changes(item)
                 else:
+                    self.version = item.version
                     yield from self._query(item.rows, item.observed_at)
         except Exception:
             yield from flush()  # what was read before the failure is kept
@@ -330,6 +349,54 @@ class _Reading:
         if file != staged:
             staged.unlink()
 
+    def _changes(self, changes: Changes) -> Iterator[Any]:
+        """A Log's changes, completed and then typed as a page's rows are; a gone mark is typed for its key."""
+        contract, types, read = self.stream.contract, changes.rows.types, self._file()
+        changes.rows.copy(changes.rows.sql, read)
+        whole = log_changes.complete(
+            self.db, self.raw, contract, f"({_parquet(read)})", types, is_followed=changes.is_followed
+        )
+        typed = contracts.typing_query(contract, whole, {**types, FAULT: "VARCHAR"})
+        contracts.copy_to_parquet(self.db, typed, staged := self._file())
+        self.db.execute(f"create or replace temp view accepted as {_parquet(staged)} where _reason is null")
+        if changes.truncated:
+            self._load_known()
+        marks = log_changes.truncated_keys(
+            self.db,
+            f"(select _key, '' as {VERSION} from known where not is_gone)",
+            f"(select _key, {VERSION} from accepted where {MARK} is null)",
+            changes.truncated,
+        )
+        self.db.execute(
+            f"create or replace temp table truncated_rows as select *, {self._key_columns()} from ({marks})"
+        )
+        own = ", ".join(f"if({MARK} is null, {name}, null) as {name}" for name in ("_row_hash", "_unknown_fields"))
+        self.db.execute(f"""
+            create or replace temp view new as
+            select * replace ({own}), '{self._load_id}' as _dlt_load_id
+            from (from accepted union all by name from truncated_rows)
+        """)
+        self.unknown |= contracts.unknown_names(self.db, "new")
+        columns = ", ".join(
+            f"cast({contracts.quote(name)} as {sql_type}) as {contracts.quote(name)}"
+            for name, sql_type, _ in self.stream.columns
+        )
+        loaded = contracts.copy_to_parquet(self.db, f"select {columns} from new", file := self._file())
+        ((gone,),) = self.db.execute(f"select count(*) from new where {MARK} is not null").fetchall()
+        told = "_position as position, _reason as reason, _original as original, _key, _observed_at as observed_at"
+        rejected = self.db.sql(f"{_parquet(staged)} where _reason is not null").project(told).to_arrow_table()
+        self.db.execute(f"insert into changed by name select _key, {VERSION}, _observed_at, _row_hash, {MARK} from new")
+        self.has_rows |= loaded > 0
+        self.counts["marked_gone"] += gone
+        self._count(loaded - gone, loaded - gone, rejected.num_rows)
+        if loaded:
+            yield dlt.mark.with_file_import(str(file), "parquet", loaded)
+        if rejected.num_rows:
+            self.window.state.pop("epoch", None)
+            yield rejected_rows(self.stream, self.run, rejected)
+        for done in (read, staged, *(() if loaded else (file,))):
+            done.unlink()
+
     def _file(self) -> Path:
         self.folder.mkdir(exist_ok=True)
         return self.folder / f"{self.stream.name}-{uuid.uuid4().hex}.parquet"
@@ -338,10 +405,11 @@ class _Reading:
         """The select list that makes raw's columns of typed ones; of a row to be rejected, `_mark` is the reason and
         `_unknown_fields` the original."""
         constants = {
+            **({VERSION: contracts.literal(self.version)} if self.version else {}),
             "_mark": "_reason",
             "_unknown_fields": "case when _reason is null then _unknown_fields else _original end",
             "_observed_at": f"'{observed_at.isoformat()}'",
-            "_dlt_load_id": f"'{dlt.current.load_package_state()['load_id']}'",
+            "_dlt_load_id": f"'{self._load_id}'",
         }
         return ", ".join(
             f"cast({constants.get(name, contracts.quote(name))} as {sql_type}) as {contracts.quote(name)}"
@@ -374,10 +442,9 @@ class _Reading:
         self.window.moved += moved or 0
 
     def _remember(self) -> None:
-        is_state = isinstance(self.stream.kind, State)
-        texts = ("_key", f"cast({self.cursor} as varchar)") if is_state else ("null", "null")
+        texts = ("_key", f"cast({self.cursor} as varchar)") if self.can_be_gone else ("null", "null")
         self.db.execute("insert into added select {}, hash(_key), _row_hash, {} from new".format(*texts))
-        if is_state:
+        if self.can_be_gone:
             # A rejected row was seen too: it is neither gone nor to be fetched again. Without a key it may be any one,
             # and nothing is gone: so null stays null.
             keys = "select _key from accepted union all select _key from rejected"
@@ -527,7 +594,15 @@ class _Reading:
 
     def _marks(self, marks: duckdb.DuckDBPyRelation, observed_at: datetime) -> pa.Table:
         columns = ", ".join(filter(None, ["*", self._key_columns()]))
-        return conform(self.stream.columns, marks.project(columns).to_arrow_table(), _observed_at=observed_at)
+        told = {"_observed_at": observed_at, VERSION: self.version or self._after_all_versions()}
+        return conform(self.stream.columns, marks.project(columns).to_arrow_table(), **told)
+
+    def _after_all_versions(self) -> str | None:
+        """For gone marks of a Log that is read no more."""
+        if not isinstance(self.stream.kind, Log):
+            return None
+        ((newest,),) = self.db.execute(f"select max({VERSION}) from {self.raw}").fetchall()
+        return f"{newest or ''}+"
 
 
 def _are_alike(one: Page, other: Page) -> bool:
@@ -571,6 +646,18 @@ _KNOWN_ROWS = """
             ) as newest,
             coalesce(max(gone_at) > max(_observed_at) filter (where _mark is distinct from 'gone'), false) as is_gone
         from {table} left join marks using (_key) group by _key
+    )
+"""
+
+# As the macro current_log says it, with this reading's changes.
+_KNOWN_CHANGES = """
+    select _key, hash(_key) as _key_hash, newest.h as _row_hash, cast(null as varchar) as _cursor,
+        newest.m is not null as is_gone
+    from (
+        select _key, max_by({'h': _row_hash, 'm': _mark}, {'v': coalesce(_version, ''), 'o': _observed_at}) as newest
+        from (
+            select _key, _version, _observed_at, _row_hash, _mark from {table} union all by name from changed
+        ) group by _key
     )
 """
 

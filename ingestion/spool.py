@@ -82,7 +82,7 @@ class Spool:
                 output.flush()
                 os.fsync(output.fileno())
             part.rename(file)
-            _sync(self.folder)
+            sync(self.folder)
         journal.unlink()
 
 
@@ -101,7 +101,7 @@ class Writer:
             name = f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S.%f}Z-{uuid.uuid4().hex[:8]}.journal"
             self._journal, self._bytes, self._since = self._spool.folder / name, 0, time.monotonic()
             self._file = os.open(self._journal, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o644)
-            _sync(self._spool.folder)
+            sync(self._spool.folder)
         data = msgspec.msgpack.encode(records)
         frame = FRAME.pack(len(data), zlib.crc32(data)) + data
         try:
@@ -135,9 +135,9 @@ def _write(file: int, data: bytes) -> None:
         rest = rest[os.write(file, rest) :]
 
 
-def _sync(folder: Path) -> None:
-    """Makes what was created or renamed in a folder last."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Puts a file, or what was created or renamed in a folder, on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

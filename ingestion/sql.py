@@ -57,6 +57,9 @@ class Column:
     converts: str = "{}"
     unfit: str = ""
     is_scanned: bool = False
+    printed: str = ""
+    """PostgreSQL: DuckDB's SQL that makes what `reads` gives of what it prints; empty where only itself can."""
+    is_generated: bool = False
     is_nullable: bool = True
     comment: str = ""
     note: str = ""
@@ -79,6 +82,8 @@ class Table:
     identity: str = ""
     is_plain: bool = False
     """PostgreSQL: an ordinary table, which DuckDB's scanner reads in parallel."""
+    replica_identity: tuple[str, ...] = ()
+    """PostgreSQL: the columns of a row's old version that its log has."""
     problem: str = ""
     """Why it can't be read."""
     note: str = ""
@@ -360,13 +365,13 @@ class Tables:
             name = self.engine.quote(cursor.name)
             bounds = [f"{name} >= {self.engine.moment(cursor, window.since)}"] if window.since else []
             bounds += [f"{name} < {self.engine.moment(cursor, window.until)}"] if window.until else []
-            yield Page(self._query(stream, table, " and ".join(bounds)), observed_at)
+            yield Page(self.query(stream, table, " and ".join(bounds)), observed_at)
             return
-        kept, state = window.state, {"contract": _fingerprint(stream), "identity": table.identity}
+        kept, state = window.state, {"contract": fingerprint(stream), "identity": table.identity}
         window.state = state
         if not is_incremental:
             window.is_complete = True
-            yield Page(self._query(stream, table, None), observed_at)
+            yield Page(self.query(stream, table, None), observed_at)
             return
         state["counters"] = self.engine.counters(table)
         numbers = self._numbers(stream, table, cursor)
@@ -375,7 +380,7 @@ class Tables:
         window.key_number = numbers.our_hash if numbers and cursor else "0"
         where = self._advance(stream, window, kept, cursor)
         window.is_complete = where is None
-        yield Page(self._query(stream, table, where), observed_at)
+        yield Page(self.query(stream, table, where), observed_at)
         if window.is_complete:
             counted = Census(window.read, 0) if cursor is None else self.engine.census(table, checksum)
             state |= {**counted.as_state, "compared_at": observed_at.isoformat()}
@@ -389,7 +394,7 @@ class Tables:
 
     def _prove_key(self, stream: Stream, table: Table) -> None:
         """Raises SourceError if a key that the catalog does not vouch for has several rows: all but one were lost."""
-        aliases = table.aliases(_sources(stream))
+        aliases = table.aliases(sources(stream))
         key = [aliases[f.source].name for f in stream.contract.key]
         if not key or set(key) >= set(table.key) != set():
             return
@@ -439,7 +444,7 @@ class Tables:
 
         def keys(buckets: list[int] | None) -> Query:
             where = f"{numbers.their_bucket} in ({', '.join(map(str, buckets))})" if buckets else None
-            return self._query(stream, table, where, {f.source for f in _swept(stream)})
+            return self.query(stream, table, where, {f.source for f in _swept(stream)})
 
         return KeySweep(
             observed_at,
@@ -450,7 +455,7 @@ class Tables:
 
     def _numbers(self, stream: Stream, table: Table, cursor: Column | None) -> Numbers | None:
         """What makes numbers of rows on both sides; None where the two would not agree."""
-        fields, aliases, engine = stream.contract.key, table.aliases(_sources(stream)), self.engine
+        fields, aliases, engine = stream.contract.key, table.aliases(sources(stream)), self.engine
         columns = [aliases[f.source] for f in fields]
         if any(f.type != column.type for f, column in zip(fields, columns, strict=True)):
             return None  # raw has them in a wider type
@@ -469,7 +474,7 @@ class Tables:
 
     def _fetch(self, stream: Stream, table: Table, keys: pa.Table, observed_at: datetime) -> Iterator[Page]:
         """The rows with these keys (a table of the key columns as text)."""
-        aliases = table.aliases(_sources(stream))
+        aliases = table.aliases(sources(stream))
         columns = [aliases[f.source] for f in stream.contract.key]
         names = ", ".join(map(self.engine.comparable, columns))
         writers = [functools.partial(self.engine.key_literal, column) for column in columns]
@@ -477,7 +482,7 @@ class Tables:
             chunk = keys.slice(start, CHUNK_KEYS).columns
             written = zip(*(map(write, c.to_pylist()) for write, c in zip(writers, chunk, strict=True)), strict=True)
             values = ", ".join(f"({', '.join(row)})" for row in written)
-            yield Page(self._query(stream, table, f"({names}) in ({values})"), observed_at)
+            yield Page(self.query(stream, table, f"({names}) in ({values})"), observed_at)
 
     def check(self, stream: Stream) -> str:
         """How many rows the table has; raises SourceError if it is missing or may not be read."""
@@ -496,7 +501,7 @@ class Tables:
             )
         if table.problem:
             raise SourceError(table.problem)
-        contracts.missing_columns(stream.contract, list(table.aliases(_sources(stream))))
+        contracts.missing_columns(stream.contract, list(table.aliases(sources(stream))))
         return table
 
     def name(self, table: Table) -> str:
@@ -507,7 +512,7 @@ class Tables:
         """The cursor's column; None if there is none, or if its greatest value need not be the newest."""
         if stream.cursor_field is None:
             return None
-        column = table.aliases(_sources(stream))[stream.cursor_field.source]
+        column = table.aliases(sources(stream))[stream.cursor_field.source]
         is_time = column.type.startswith(("TIMESTAMP", "DATE"))
         if is_time == stream.has_times and (is_time or column.type == "BIGINT"):
             return column
@@ -517,9 +522,9 @@ class Tables:
         )
         return None
 
-    def _query(self, stream: Stream, table: Table, where: str | None, only: set[str] | None = None) -> Query:
+    def query(self, stream: Stream, table: Table, where: str | None, only: set[str] | None = None) -> Query:
         """The rows of a table that fulfil a condition in the engine's SQL; `only` these columns, or all."""
-        columns = table.aliases(_sources(stream))
+        columns = table.aliases(sources(stream))
         columns = {alias: column for alias, column in columns.items() if only is None or alias in only}
         types = {alias: column.arrives for alias, column in columns.items()}
         reads = [
@@ -564,7 +569,8 @@ def _explains(window: Window, kept: dict[str, Any], state: dict[str, Any]) -> bo
     return epoch == epoch_now and changes == [window.appeared, window.loaded - window.appeared, 0]
 
 
-def _sources(stream: Stream) -> set[str]:
+def sources(stream: Stream) -> set[str]:
+    """What the contract's fields are called where they come from."""
     return {f.source for f in stream.contract.fields}
 
 
@@ -572,7 +578,7 @@ def _swept(stream: Stream) -> list[Field]:
     return [f for f in stream.contract.fields if f.key or f.name == stream.cursor]
 
 
-def _fingerprint(stream: Stream) -> str:
+def fingerprint(stream: Stream) -> str:
     """Changes when the columns or the key do: then everything has to be read again."""
     fields = [(f.name, f.source, f.type, f.key) for f in stream.contract.fields]
     return hashlib.md5(repr((fields, stream.cursor)).encode()).hexdigest()

@@ -30,6 +30,12 @@ class State:
 
 
 @dataclasses.dataclass(frozen=True)
+class Log:
+    """Rows that change, and every change of theirs: the highest version per key, a text that grows with each change,
+    unless that is a gone mark. `_observed_at` of a change is when it was committed."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Event:
     """Rows that never change, one per key."""
 
@@ -52,7 +58,7 @@ class Stream:
 
     name: str
     contract: Contract
-    kind: State | Event | Snapshot
+    kind: State | Log | Event | Snapshot
     cursor: str | None = None
     source: str = ""
     notes: tuple[str, ...] = ()
@@ -80,7 +86,7 @@ class Stream:
             ("_key", "VARCHAR", "The key as text; of several key columns, a JSON array."),
             (
                 "_version",
-                version.type if version else TIME,
+                version.type if version else "VARCHAR" if isinstance(self.kind, Log) else TIME,
                 "The source's version of the row, if it has one.",
             ),
             ("_row_hash", "BIGINT", "Hash of the row's declared and unknown fields."),
@@ -131,6 +137,24 @@ class Page:
     observed_at: datetime
     rejected: pa.Table | None = None
     scopes: list[str] | None = None
+    version: str | None = None
+    """Of all the rows, where the stream is a Log: a page is then the whole table as it was at that version."""
+
+
+@dataclasses.dataclass
+class Changes:
+    """The changes of a Log, in any order.
+
+    `rows` has the contract's source columns, and VERSION, MARK (gone: the row has its key only), OBSERVED_AT,
+    `_position`, UNFIT, and UNCHANGED: a list of the columns whose value is that of the version before. That may be
+    under another key, of which there is a gone mark with the same version: then MOVED is true. `truncated`: (version,
+    when) of moments at which all rows went. `is_followed` by a page with the whole table, so that a change of which
+    the version before is not known need not be kept.
+    """
+
+    rows: Query
+    truncated: list[tuple[str, datetime]]
+    is_followed: bool = False
 
 
 @dataclasses.dataclass
@@ -215,9 +239,9 @@ class Window:
 class Reader(Protocol):
     """What a loader brings beside its table of streams."""
 
-    def read(self, stream: Stream, window: Window) -> Iterator[Page | KeySweep | Recheck | Gone]:
-        """Yields everything in the window (only of a State anything but pages); raises SourceError saying what, where
-        and what to do."""
+    def read(self, stream: Stream, window: Window) -> Iterator[Page | Changes | KeySweep | Recheck | Gone]:
+        """Yields everything in the window (only of a State or Log anything but pages); raises SourceError saying what,
+        where and what to do."""
 
     def check(self, stream: Stream) -> str:
         """Connects, and says how much is there; raises SourceError if the stream can't be read."""

@@ -28,6 +28,8 @@ class System:
     """Option -> default; dlt.secrets.value and dlt.config.value mark the ones that must be given."""
     has_catalog: bool = False
     """A database of the configuration: its streams are asked of its catalog, when first needed."""
+    is_live: bool = False
+    """It sends when it likes, so that one may stay connected: its reader has a `source` and a `spool`."""
     types: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Option -> type, for those that are no texts."""
     section: str = ""
@@ -53,11 +55,6 @@ class System:
         """The options, in the form of environment variables, without which it can't be read."""
         required = [n for n, default in self.options.items() if default in (dlt.secrets.value, dlt.config.value)]
         return [option(self.section, name) for name in required if name not in self.given]
-
-    @property
-    def is_live(self) -> bool:
-        """Whether it sends when it likes, so that one may stay connected: its reader has a `source` and a `spool`."""
-        return getattr(self.reader, "is_live", False)
 
     @property
     def chosen(self) -> list[Stream]:
@@ -95,6 +92,7 @@ def built_in() -> dict[str, System]:
             streams=module.STREAMS,
             source=source,
             reader=module.Reader,
+            is_live=getattr(module.Reader, "is_live", False),
             options={p.name: p.default for p in parameters if p.name != "run"},
             types={p.name: _plain(p.annotation) for p in parameters if p.name != "run"},
         )

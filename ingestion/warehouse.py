@@ -12,10 +12,10 @@ import dlt
 import duckdb
 
 from ingestion import enrichments, evolution
-from ingestion.contract import Contract, Field, literal, quote
+from ingestion.contract import VERSION, Contract, Field, literal, quote
 from ingestion.errors import ConfigurationError, SourceError, explain
 from ingestion.ledger import LEDGER_TABLES
-from ingestion.stream import SYSTEM_COLUMNS, State, Stream
+from ingestion.stream import SYSTEM_COLUMNS, Log, State, Stream
 from ingestion.systems import System
 
 MEMORY = "1GB"
@@ -113,6 +113,11 @@ class Warehouse:
             present = existing.get(table, {})
             for name, sql_type, _ in columns:
                 if name in present and present[name][0] != sql_type and not may_differ:
+                    if name == VERSION:
+                        raise ConfigurationError(
+                            f"{dataset}.{table} in {self.name} has captured changes: set mode back to cdc, or drop the "
+                            "table and read it anew"
+                        )
                     raise ConfigurationError(
                         f"{dataset}.{table}.{name} is {present[name][0]} in {self.name}, but the contract says "
                         f"{sql_type}: give the field another name, or remove the warehouse and load again"
@@ -177,7 +182,8 @@ class Warehouse:
             fields = [Field("", name=column, type=existing[name][column][0]) for column in existing[name]]
             declared = tuple(field for field in fields if field.name not in SYSTEM_COLUMNS)
             streams = [stream for stream in streams if stream.name != name]  # declared, but not there
-            streams.append(Stream(name, Contract("", declared), State(), is_dropped=True))
+            kind = Log() if existing[name][VERSION][0] == "VARCHAR" else State()
+            streams.append(Stream(name, Contract("", declared), kind, is_dropped=True))
         return streams
 
     def _has_current_rows(self, table: str) -> bool:

@@ -18,7 +18,7 @@ import pyarrow.parquet
 import pytest
 
 from ingestion import __main__ as command_line
-from ingestion import live, mqtt, spool
+from ingestion import devices, mqtt, spool
 from ingestion.warehouse import Warehouse
 from tests.broker import MOSQUITTO, NEEDED, Broker, Publisher
 
@@ -62,7 +62,7 @@ def start(command: str, *death) -> multiprocessing.Process:
 
     def work() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        live.QUIET = 0.3
+        devices.QUIET = 0.3
         if death:
             die_at(*death)
         os._exit(command_line.main([command, "devices"]))

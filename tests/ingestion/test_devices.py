@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from conftest import BOTH, counts
 
-from ingestion import devices, live
+from ingestion import devices
 from ingestion import spool as spools
 from ingestion.__main__ import main
 from ingestion.devices import SCHEMA
@@ -29,7 +29,7 @@ def broker(tmp_path, monkeypatch):
     broker = Broker(tmp_path / "broker")
     monkeypatch.setenv("SOURCES__DEVICES__URL", broker.url)
     monkeypatch.setenv("SOURCES__DEVICES__TOPICS", '["machines/{device}/{metric}", "line/{device}"]')
-    monkeypatch.setattr(live, "QUIET", 0.2)
+    monkeypatch.setattr(devices, "QUIET", 0.2)
     yield broker
     broker.stop()
 

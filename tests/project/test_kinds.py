@@ -1,5 +1,6 @@
 """The kind macros: what is current depends on the set of raw rows, not on their order or repetition."""
 
+import itertools
 import random
 from pathlib import Path
 
@@ -14,7 +15,7 @@ MACROS = Path(__file__).parents[2] / "macros"
 COLUMNS = (
     "_key varchar, _version int, _row_hash varchar, _mark varchar, _scope varchar, _scope_rows int, _observed_at int"
 )
-KINDS = ["current_state", "current_event", "current_snapshot", "current_log", "state_versions"]
+KINDS = ["current_state", "current_event", "current_snapshot", "current_log", "state_versions", "log_versions"]
 
 
 def sighting(key, version, observed_at, content="a"):
@@ -34,7 +35,7 @@ def read(scope, observed_at, keys, scope_rows=None):
 
 def run(macro, rows, columns, *arguments):
     """The columns of what a kind macro makes of raw rows, sorted."""
-    text = "".join((MACROS / name).read_text() for name in ("kinds.sql", "state_versions.sql"))
+    text = "".join((MACROS / name).read_text() for name in ("kinds.sql", "state_versions.sql", "log_versions.sql"))
     # The times here are small integers, for which the macros' timestamp logic is the same.
     query = (
         jinja2.Environment()
@@ -127,6 +128,46 @@ def test_log_takes_the_highest_sequence_unless_it_deletes():
     rows = [sighting("k", 2, 1, "new"), sighting("k", 1, 9, "old"), sighting("d", 1, 1)]
     rows.append(("d", 2, None, "gone", None, None, 2))
     assert run("current_log", rows, "_key, _row_hash") == [("k", "new")]
+
+
+INTERVALS = "_key, _valid_from, _valid_to, _row_hash"
+
+
+def test_versions_of_a_log_are_half_open_intervals():
+    rows = [sighting("k", 1, 10, "a"), sighting("k", 2, 20, "b"), sighting("k", 3, 20, "c"), sighting("k", 4, 30, "c")]
+    rows += [deletion("k", 5, 40), deletion("k", 6, 45), sighting("k", 7, 50, "c"), sighting("k", 8, 48, "d")]
+    expected = [("k", 10, 20, "a"), ("k", 20, 40, "c"), ("k", 50, None, "d")]  # the clock went back: 50, not 48
+    assert run("log_versions", rows, INTERVALS) == expected
+
+
+def test_what_came_before_changes_were_captured_is_older():
+    rows = [("k", None, "a", None, None, None, 10), ("k", None, "z", None, None, None, 12), sighting("k", 1, 11, "b")]
+    assert run("log_versions", rows, INTERVALS) == [("k", 10, 12, "a"), ("k", 12, None, "b")]
+
+
+def test_the_last_interval_of_a_log_is_the_current_row():
+    for seed in range(30):
+        chance = random.Random(seed)
+        moments = [(key, version) for key in "abcd" for version in range(1, chance.randint(2, 9))]
+        rows = [
+            deletion(key, version, version + chance.randint(-2, 2))
+            if chance.random() < 0.3
+            else sighting(key, version, version + chance.randint(-2, 2), chance.choice("xyz"))
+            for key, version in moments
+        ]
+        rows += chance.sample(rows, len(rows) // 3)
+        chance.shuffle(rows)
+        intervals = run("log_versions", rows, INTERVALS)
+        current = {(key, content) for key, _, end, content in intervals if end is None}
+        assert current == set(run("current_log", rows, "_key, _row_hash")), seed
+        for key in "abcd":
+            ends = sorted((begin, end) for owner, begin, end, _ in intervals if owner == key)
+            assert all(end is not None and begin < end for begin, end in ends[:-1]), seed
+            assert all(end <= begin for (_, end), (begin, _) in itertools.pairwise(ends)), seed
+
+
+def deletion(key, version, observed_at):
+    return (key, version, None, "gone", None, None, observed_at)
 
 
 def history(*rows):
