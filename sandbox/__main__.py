@@ -1,11 +1,24 @@
-"""python -m sandbox start | advance [DAYS] | reset"""
+"""python -m sandbox start | advance [DAYS] | reset | workload CONNINFO"""
 
 import argparse
 import sys
 from pathlib import Path
 from threading import Event
 
+import psycopg
+
 import sandbox
+from sandbox import workload
+
+
+def _conninfo(text: str) -> str:
+    try:
+        psycopg.conninfo.conninfo_to_dict(text)
+    except psycopg.ProgrammingError:  # which says the text, and a password with it
+        raise argparse.ArgumentTypeError(
+            "neither a URL as postgresql://... nor key words as host=... dbname=..."
+        ) from None
+    return text
 
 
 def main() -> int:
@@ -25,6 +38,20 @@ def main() -> int:
     advance = commands.add_parser("advance", help="let days go by: new, changed, deleted and late rows; running or not")
     advance.add_argument("days", nargs="?", type=int, default=1, help="how many (default 1)")
     commands.add_parser("reset", help="delete its data; the next start makes it anew, with the clock at its beginning")
+    change = commands.add_parser(
+        "workload",
+        help="change rows and tables in a PostgreSQL database of yours, to see change capture at work",
+        description="Makes tables of a web shop in schema public, if it has not yet, and publication `catchment`. Then "
+        "inserts, updates and deletes rows, changes keys, truncates, rolls back, adds, renames and drops columns. "
+        "Other tables stay as they are. For change capture the server needs wal_level = logical.",
+    )
+    change.add_argument(
+        "conninfo", metavar="CONNINFO", type=_conninfo, help="postgresql://... or 'host=... dbname=...'"
+    )
+    change.add_argument("--operations", type=int, default=100_000, help="rows to change (default %(default)s)")
+    change.add_argument("--rate", type=float, help="rows per second, on average (default: as many as go)")
+    change.add_argument("--seed", type=int, default=1, help="same seed, same changes (default %(default)s)")
+    change.add_argument("--no-ddl", action="store_true", help="leave the shape of the tables as it is")
     arguments = parser.parse_args()
     try:
         match arguments.command:
@@ -39,9 +66,12 @@ def main() -> int:
                 print(f"the clock stands at {sandbox.advance(arguments.days, arguments.root)}")
             case "reset":
                 sandbox.reset(arguments.root)
+            case "workload":
+                options = (arguments.operations, arguments.rate, arguments.seed, not arguments.no_ddl)
+                workload.show(arguments.conninfo, *options)
     except KeyboardInterrupt:
         return 0
-    except (FileNotFoundError, ValueError, sandbox.InUse) as error:
+    except (FileNotFoundError, ValueError, sandbox.InUse, psycopg.Error) as error:
         print(f"sandbox: {error}", file=sys.stderr)
         return 2
     return 0

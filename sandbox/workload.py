@@ -6,9 +6,11 @@ processes may work on the same tables at once if none has DDL: what loses a race
 """
 
 import re
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from random import Random
 
@@ -16,7 +18,7 @@ import psycopg
 from psycopg import Cursor, errors, sql
 
 from sandbox.workload_ddl import PUBLICATION, Ddl
-from sandbox.workload_rows import NoParent, Rows
+from sandbox.workload_rows import Rows
 from sandbox.workload_tables import AUDIT
 from sandbox.workload_values import ODD_TEXTS
 
@@ -26,7 +28,7 @@ PARTITIONS = 7  # days, to begin with
 BIG = 2500  # rows that a big transaction inserts; it updates them all and deletes most
 FORGET = 100  # transactions after which the keys are read anew
 # What a row that is gone, or a race with another process, ends in.
-REFUSED = (NoParent, errors.IntegrityError, errors.DeadlockDetected, errors.LockNotAvailable)
+REFUSED = (errors.IntegrityError, errors.DeadlockDetected, errors.LockNotAvailable)
 
 # How often each occurs in a deck of cards, which is dealt to the last one before it is shuffled again.
 SHAPES = {"commit": 900, "roll_back": 50, "savepoint": 50, "overlap": 30, "big": 1}
@@ -87,7 +89,7 @@ class Workload:
     def _connect(self, conninfo: str) -> psycopg.Connection:
         connection = psycopg.connect(conninfo, application_name="workload")
         connection.execute(sql.SQL("set search_path to {}").format(sql.Identifier(self.schema)))
-        connection.execute("set timezone to 'UTC'; set datestyle to 'ISO'; set lock_timeout to '5s'")
+        connection.execute("set timezone to 'UTC'; set datestyle to 'ISO'; set lock_timeout to '1s'")
         connection.commit()
         return connection
 
@@ -150,8 +152,10 @@ class Workload:
         """Changes rows until at least `operations` are committed, or `is_over`, which is asked between transactions.
 
         `rate`: operations per second, on average; None: as many as go. Returns how many rows it inserted, updated or
-        deleted, without those rolled back, truncated, or changed by cascade.
+        deleted, without those rolled back, truncated, or changed by cascade. Raises ValueError if there are no tables.
         """
+        if not self.tables:
+            raise ValueError(f"schema {self.schema} has no tables of the workload: create() makes them")
         begun, done, self._has_ddl = time.monotonic(), 0, has_ddl
         while done < operations and not is_over():
             done += self._transaction()
@@ -238,3 +242,16 @@ class Workload:
         if name == "insert" or not keys:
             return self._rows.insert(cursor, table, size)
         return getattr(self._rows, name)(cursor, table, keys)
+
+
+def show(conninfo: str, operations: int, rate: float | None, seed: int, has_ddl: bool) -> None:
+    """Runs a workload, on tables that it makes if they are missing; says every 10 s how far it is."""
+    with closing(Workload(conninfo, seed)) as workload:
+        if not workload.tables:
+            workload.create()
+        done, begun = 0, time.monotonic()
+        while done < operations:
+            pause = time.monotonic() + 10
+            done += workload.run(operations - done, rate, lambda pause=pause: time.monotonic() > pause, has_ddl)
+            pace = done / (time.monotonic() - begun)
+            print(f"{done:,} of {operations:,} operations, {pace:,.0f} a second", file=sys.stderr, flush=True)

@@ -50,8 +50,8 @@ class Ddl:
         self._alter(cursor, self._rows.table().name, f"add {self._named('extra')} {self._rng.choice(DEFAULTS)}")
 
     def add_generated(self, cursor: Cursor) -> None:
-        """A generated column."""
-        table = self._rows.table(lambda table: table.key)
+        """A generated column; PostgreSQL refuses it where old rows are logged as a whole."""
+        table = self._rows.table(lambda table: table.key and not table.has_full_identity)
         expression = f"integer generated always as (length({table.key[0].name}::text)) stored"
         self._alter(cursor, table.name, f"add {self._named('extra')} {expression}")
 
@@ -71,18 +71,19 @@ class Ddl:
         self._alter(cursor, column.table, f"rename {column.name} to {self._named(column.name)}")
 
     def widen(self, cursor: Cursor) -> None:
-        """A type that holds more; also of a key."""
-        if column := self._column(self._wider):
-            self._alter(cursor, column.table, f"alter {column.name} type {self._wider(column)}")
+        """A type that holds more; also of a key, and then of the columns that refer to it, too."""
+        if column := self._column(lambda column: _wider(column) and self._is_free(column)):
+            for one in self._with_referring(column):
+                self._alter(cursor, one.table, f"alter {one.name} type {_wider(column)}")
 
-    def _wider(self, column: Column) -> str | None:
-        depends = column.is_key and any(other.is_generated for other in self._rows.tables[column.table].columns)
-        if column.is_generated or depends:
-            return None
-        if numeric := re.fullmatch(r"numeric\((\d+),(\d+)\)", column.declared):
-            precision, scale = map(int, numeric.groups())
-            return f"numeric({precision + 2},{scale + 2})" if precision <= 36 else None
-        return WIDER.get(column.declared)
+    def _with_referring(self, column: Column) -> list[Column]:
+        others = [other for table in self._rows.tables.values() for other in table.columns]
+        return [*(other for other in others if column.is_key and other.parent == column.table), column]
+
+    def _is_free(self, column: Column) -> bool:
+        """Whether no generated column is made of it (they are made of the key) or of what refers to it."""
+        keys = [self._rows.tables[one.table] for one in self._with_referring(column) if one.is_key]
+        return not any(other.is_generated for table in keys for other in table.columns)
 
     def to_text(self, cursor: Cursor) -> None:
         """Numbers become texts."""
@@ -115,3 +116,13 @@ class Ddl:
 
 def _is_numbered(column: Column) -> bool:
     return re.search(r"_\d+$", column.name) is not None
+
+
+def _wider(column: Column) -> str | None:
+    """The next wider type, if there is one."""
+    if column.is_generated:
+        return None
+    if numeric := re.fullmatch(r"numeric\((\d+),(\d+)\)", column.declared):
+        precision, scale = map(int, numeric.groups())
+        return f"numeric({precision + 2},{scale + 2})" if precision <= 36 else None
+    return WIDER.get(column.declared)

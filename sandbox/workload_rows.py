@@ -11,12 +11,15 @@ from sandbox.workload_tables import Column, Keys, Table, Values, by_column, read
 from sandbox.workload_values import FIRST_DAY, ODD_TEXTS, value
 
 SIZES = (1, 1, 1, 1, 2, 3, 5, 8, 20, 50)  # rows of a step
-BUSY = {"stock_levels": 4, "orders": 2, "customers": 2}  # the other tables: 1
+BUSY = {
+    "stock_levels": 4,
+    "orders": 2,
+    "customers": 2,
+    "events_by_day": 2,
+    "carts": 2,
+    "cart_items": 2,
+}  # the other tables: 1
 MADE = r"^promotions_\d+$"  # tables that are made on the way
-
-
-class NoParent(LookupError):
-    """A row needs one of another table, which is empty."""
 
 
 class Rows:
@@ -62,6 +65,10 @@ class Rows:
         without = set(gone)
         known = [key for key in self.keys(table) if key not in without]
         self._keys[table.name] = list(dict.fromkeys([*known, *new]))
+        if gone:  # by cascade, others may be gone as well
+            for other in self.tables.values():
+                if any(column.parent == table.name for column in other.columns):
+                    self._keys.pop(other.name, None)
 
     # What to choose from
 
@@ -70,9 +77,11 @@ class Rows:
         return self.rng.choice(SIZES)
 
     def table(self, is_fit: Callable[[Table], object] = lambda table: True) -> Table:
-        """One of the tables, rather a busy one."""
+        """One of the tables, rather a busy one; not one whose rows need one of a table that is empty."""
         tables = [table for table in self.tables.values() if is_fit(table)]
-        return self.rng.choices(tables, [BUSY.get(table.name, 1) for table in tables])[0]
+        [table] = self.rng.choices(tables, [BUSY.get(table.name, 1) for table in tables])
+        needed = [self.tables[column.parent] for column in table.columns if column.parent and not column.is_nullable]
+        return next((parent for parent in needed if not self.keys(parent)), table)
 
     def some(self, table: Table, count: int) -> Keys:
         """Keys of up to `count` rows."""
@@ -87,10 +96,8 @@ class Rows:
     def _values(self, column: Column, count: int) -> Values:
         """For a column; those of a unique one never were before."""
         if column.parent:
-            parents = [key for (key,) in self.keys(self.tables[column.parent])] or [None]
-            if parents == [None] and not column.is_nullable:
-                raise NoParent(f"{column.table} needs a row of {column.parent}")
-            return self.rng.choices(parents, k=count)
+            parents = [key for (key,) in self.keys(self.tables[column.parent])]
+            return self.rng.choices(parents or [None], k=count)
         if column.is_unique:
             return [self._unique(column) for _ in range(count)]
         return [value(self.rng, column) for _ in range(count)]

@@ -41,6 +41,7 @@ class Table(NamedTuple):
 
     name: str
     columns: list[Column]
+    has_full_identity: bool
     partition_count: int
 
     @property
@@ -137,16 +138,13 @@ def by_column(keys: Keys) -> list[Values]:
 
 def read_tables(cursor: Cursor, names: list[str], pattern: str) -> dict[str, Table]:
     """Those of the current schema that are in `names` or match `pattern`, as they are now."""
-    columns = [Column(*row) for row in cursor.execute(_CATALOG, [names, pattern], prepare=False)]
-    partitions = dict(
-        cursor.execute("select inhparent::regclass::text, count(*) from pg_inherits group by 1").fetchall()
-    )
-    return {
-        name: Table(name, list(of_it), partitions.get(name, 0))
-        for name, of_it in groupby(columns, lambda column: column.table)
-    }
+    columns = [Column(*row) for row in cursor.execute(_CATALOG, [names, pattern])]
+    by_table = {name: list(of_it) for name, of_it in groupby(columns, lambda column: column.table)}
+    facts = {name: tuple(others) for name, *others in cursor.execute(_FACTS, [list(by_table)])}
+    return {name: Table(name, of_it, *facts[name]) for name, of_it in by_table.items()}
 
 
+# Where the workload's sequence is missing, tables of these names are another's: they stay as they are.
 _CATALOG = """
     select c.relname, a.attname, format_type(a.atttypid, a.atttypmod),
         a.attnum = any (p.indkey) is true as is_key,
@@ -165,8 +163,14 @@ _CATALOG = """
     join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
     left join pg_index p on p.indrelid = c.oid and p.indisprimary
     where c.relnamespace = current_schema()::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
-        and (c.relname = any (%s) or c.relname ~ %s)
+        and (c.relname = any (%s) or c.relname ~ %s) and to_regclass('workload_numbers') is not null
     order by c.relname, a.attnum
+"""
+
+_FACTS = """
+    select relname, relreplident = 'f', (select count(*) from pg_inherits where inhparent = c.oid)
+    from pg_class c
+    where relnamespace = current_schema()::regnamespace and relname = any (%s)
 """
 
 # Rows that move between partitions are deleted in one and inserted in the other, for triggers as for the log.
