@@ -191,6 +191,17 @@ def test_what_is_rolled_back_leaves_no_trace(conninfo, opened, only):
     assert query(conninfo, "select distinct kind from workload_audit") == [("present",)]
 
 
+def test_what_is_rolled_back_to_a_savepoint_is_neither_there_nor_counted(conninfo, opened, only, monkeypatch):
+    only("savepoint")
+    monkeypatch.setattr(workload, "ROWS", {"insert": 1})
+    monkeypatch.setattr(workload, "TRUNCATE", {})
+    one = opened(conninfo)
+    one.create(100)
+    one.audit()
+    done = one.run(500, has_ddl=False)
+    assert query(conninfo, "select count(*) from workload_audit where kind = 'insert'") == [(done,)]
+
+
 def test_transactions_overlap_and_commit_in_another_order_than_they_began(conninfo, opened, only):
     only("overlap")
     one = opened(conninfo)
