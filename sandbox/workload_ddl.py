@@ -57,12 +57,13 @@ class Ddl:
 
     def replace_column(self, cursor: Cursor) -> None:
         """Another column of the same name."""
-        if column := self._column(lambda column: column.is_plain and _is_numbered(column)):
+        if column := self._column(lambda column: _is_numbered(column) and column.is_plain):
             self._alter(cursor, column.table, f"drop {column.name}, add {column.name} {self._rng.choice(TYPES)}")
 
     def drop_column(self, cursor: Cursor) -> None:
-        """A column that it added or renamed."""
-        if column := self._column(lambda column: (column.is_plain or column.is_generated) and _is_numbered(column)):
+        """A column that it added or renamed, unless few are left."""
+        some = {table.name for table in self._rows.tables.values() if len(table.columns) > 3}
+        if column := self._column(lambda one: _is_numbered(one) and one.can_go and one.table in some):
             self._alter(cursor, column.table, f"drop {column.name}")
 
     def rename_column(self, cursor: Cursor) -> None:

@@ -11,14 +11,8 @@ from sandbox.workload_tables import Column, Keys, Table, Values, by_column, read
 from sandbox.workload_values import FIRST_DAY, ODD_TEXTS, value
 
 SIZES = (1, 1, 1, 1, 2, 3, 5, 8, 20, 50)  # rows of a step
-BUSY = {
-    "stock_levels": 4,
-    "orders": 2,
-    "customers": 2,
-    "events_by_day": 2,
-    "carts": 2,
-    "cart_items": 2,
-}  # the other tables: 1
+# How often a table is chosen; the others: 1.
+BUSY = {"stock_levels": 4, **dict.fromkeys(("orders", "customers", "events_by_day", "carts", "cart_items"), 2)}
 MADE = r"^promotions_\d+$"  # tables that are made on the way
 
 
@@ -117,13 +111,13 @@ class Rows:
 
     def insert(self, cursor: Cursor, table: Table, count: int) -> int:
         """New rows, now and then without columns that need not be given."""
-        columns = [
+        columns = [column for column in table.columns if not column.is_generated]
+        given = [
             column
-            for column in table.columns
-            if not (column.is_generated or column.is_serial)
-            and (column.is_unique or not column.is_optional or self.rng.random() < 0.95)
+            for column in columns
+            if not column.is_serial and (column.is_unique or not column.is_optional or self.rng.random() < 0.95)
         ]
-        return self._put(cursor, table, columns or table.key, {}, count)
+        return self._put(cursor, table, given or columns, {}, count)
 
     def upsert(self, cursor: Cursor, table: Table, keys: Keys) -> int:
         """Half of the keys are there, half are new; odd texts may be either."""

@@ -32,8 +32,13 @@ class Column(NamedTuple):
 
     @property
     def is_plain(self) -> bool:
-        """Whether nothing else depends on it, so that it may change its type or go."""
-        return not (self.is_unique or self.parent or self.is_generated or self.is_large)
+        """Whether nothing depends on it, nor it on anything, so that it may change its type or go."""
+        return self.can_go and not self.is_generated
+
+    @property
+    def can_go(self) -> bool:
+        """Whether nothing depends on it."""
+        return not (self.is_unique or self.parent or self.is_large)
 
 
 class Table(NamedTuple):
@@ -162,7 +167,8 @@ _CATALOG = """
     from pg_class c
     join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
     left join pg_index p on p.indrelid = c.oid and p.indisprimary
-    where c.relnamespace = current_schema()::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
+    where c.relnamespace = quote_ident(current_schema())::regnamespace
+        and c.relkind in ('r', 'p') and not c.relispartition
         and (c.relname = any (%s) or c.relname ~ %s) and to_regclass('workload_numbers') is not null
     order by c.relname, a.attnum
 """
@@ -170,7 +176,7 @@ _CATALOG = """
 _FACTS = """
     select relname, relreplident = 'f', (select count(*) from pg_inherits where inhparent = c.oid)
     from pg_class c
-    where relnamespace = current_schema()::regnamespace and relname = any (%s)
+    where relnamespace = quote_ident(current_schema())::regnamespace and relname = any (%s)
 """
 
 # Rows that move between partitions are deleted in one and inserted in the other, for triggers as for the log.

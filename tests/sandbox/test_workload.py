@@ -5,6 +5,8 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Thread
 
 import psycopg
@@ -14,15 +16,14 @@ from psycopg.conninfo import make_conninfo
 from sandbox import workload
 from sandbox.shop import Database
 from sandbox.workload import DDL, ROWS, SHAPES, TRUNCATE, Workload
-from tests.sandbox.conftest import new_folder
 
 NUMBERS = iter(range(1000))
 
 
 @pytest.fixture(scope="module")
 def server():
-    with new_folder() as folder:
-        database = Database(folder / "postgres")
+    with TemporaryDirectory(prefix="sandbox-") as folder:
+        database = Database(Path(folder) / "postgres")
         database.start()
         (database.folder / "pg_hba.conf").write_text("local all all trust\n")
         with database.connect("postgres") as connection:
@@ -129,7 +130,7 @@ def test_everything_occurs_and_the_operations_go_on_with_the_new_shape(conninfo,
     one = opened(conninfo, 2)
     one.create(100)
     one.audit()
-    one.run(3000)
+    one.run(5000)
     assert set(SHAPES) | set(ROWS) | set(TRUNCATE) | set(DDL) <= set(one.counts)
     assert one.counts["refused"] < one.counts["commit"] / 50
     kinds = dict(query(conninfo, "select kind, count(*) from workload_audit group by 1"))
