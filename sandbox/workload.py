@@ -28,7 +28,7 @@ PARTITIONS = 7  # days, to begin with
 BIG = 2500  # rows that a big transaction inserts; it updates them all and deletes most
 FORGET = 100  # transactions after which the keys are read anew
 # What a race with another process ends in.
-REFUSED = (errors.IntegrityError, errors.DeadlockDetected, errors.LockNotAvailable)
+REFUSED = (errors.IntegrityError, errors.DeadlockDetected, errors.SerializationFailure, errors.LockNotAvailable)
 
 # How often each occurs in a deck of cards, which is dealt to the last one before it is shuffled again.
 SHAPES = {"commit": 900, "roll_back": 50, "savepoint": 50, "overlap": 30, "big": 1}

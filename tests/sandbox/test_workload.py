@@ -4,10 +4,10 @@ import re
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Thread
 
 import psycopg
 import pytest
@@ -168,14 +168,11 @@ def test_the_newest_images_of_the_audit_are_the_rows(conninfo, opened):
 
 def test_per_key_the_audit_is_in_order_also_of_transactions_that_race(conninfo, opened):
     one = opened(conninfo, 5)
-    one.create(100)
+    one.create(200)
     one.audit()
     another = opened(conninfo, 6)
-    threads = [Thread(target=runner.run, args=(2000,), kwargs={"has_ddl": False}) for runner in (one, another)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor() as threads:
+        assert all(threads.map(lambda racing: racing.run(2000, has_ddl=False) >= 2000, (one, another)))
     assert_audit_is_complete(conninfo, one)
 
 
