@@ -12,6 +12,7 @@ from ingestion import slot as slots
 from ingestion import spool as spools
 from ingestion.systems import all_systems
 from sandbox.shop import READER
+from tests.captured import assert_equal, current_log
 
 
 class Source:
@@ -35,14 +36,6 @@ class Source:
         assert not [row["error"] for row in ledger.values() if row["error"]]
         return ledger
 
-    def streams(self) -> list:
-        """As the catalog has them."""
-        system = all_systems()["erp"]
-        try:
-            return list(system.streams)
-        finally:
-            system.connect().close()
-
     def current(self, table: str, columns: str = "*") -> list[tuple]:
         """The rows that are current."""
         return self.warehouse.query(current_log(f"raw_erp.{table}", columns))
@@ -51,38 +44,12 @@ class Source:
         """Asserts that tables are what a full read finds them to be now."""
         twin = self.warehouse.run("twin", full=True, accept_deletes=True)
         for table in tables:
-            ours, theirs = self.columns("raw_erp", table), self.columns("raw_twin", table)
-            declared = [name for name in theirs if name in ours and (ours == theirs or name != "_row_hash")]
-            columns = ", ".join(f'"{name}"' for name in declared)
-            expected = self.warehouse.query(current_query(f"raw_twin.{table}", columns))
-            found = self.current(table, columns)
-            assert len(found) == len(expected), table
-            for number, column in enumerate(declared):  # repr, since NaN is not equal to itself
-                assert repr([row[number] for row in found]) == repr([row[number] for row in expected]), (table, column)
-            assert len(expected) == twin[table]["rows_read"]
-
-    def columns(self, schema: str, table: str) -> set[str]:
-        """Of a raw table, but for those that tell how a row came."""
-        rows = self.warehouse.query(
-            "select column_name from duckdb_columns() where schema_name = ? and table_name = ?", schema, table
-        )
-        return {name for (name,) in rows} - {"_version", "_mark", "_position", "_observed_at", "_dlt_load_id"}
+            assert_equal(self.warehouse.query, table, current_query(f"raw_twin.{table}", "{}"))
+            assert len(self.current(table)) == twin[table]["rows_read"]
 
     def rows_of(self, table: str) -> int:
         """How many rows raw has, gone marks too."""
         return self.warehouse.query(f"select count(*) from raw_erp.{table}")[0][0]
-
-
-def current_log(table: str, columns: str) -> str:
-    """SQL for what the macro current_log gives."""
-    return f"""
-        select {columns} from (
-            from {table}
-            qualify row_number() over (
-                partition by _key order by _version desc nulls last, _observed_at desc, _row_hash desc
-            ) = 1
-        ) where _mark is null order by _key
-    """
 
 
 @pytest.fixture

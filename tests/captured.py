@@ -1,0 +1,111 @@
+"""What change capture has landed of a table, and what the table itself and the workload's audit say it has to be."""
+
+import itertools
+import json
+from collections.abc import Callable
+
+from ingestion.stream import Log, Stream
+from ingestion.systems import all_systems
+
+Query = Callable[..., list[tuple]]
+"""Runs SQL; returns rows."""
+
+HOW_IT_CAME = {"_version", "_mark", "_position", "_observed_at", "_dlt_load_id"}
+COMPARED = ("smallint", "integer", "bigint", "text", "character varying", "boolean", "uuid", "USER-DEFINED")
+"""Types whose values are the same in the database's JSON and in raw, but for composite ones."""
+
+
+def logs(system: str) -> list[Stream]:
+    """The streams of a database whose changes are captured."""
+    found = all_systems()[system]
+    try:
+        return [stream for stream in found.streams if isinstance(stream.kind, Log)]
+    finally:
+        found.connect().close()
+
+
+def current_log(table: str, columns: str) -> str:
+    """SQL for what the macro current_log gives."""
+    return f"""
+        select {columns} from (
+            from {table}
+            qualify row_number() over (
+                partition by _key order by _version desc nulls last, _observed_at desc, _row_hash desc
+            ) = 1
+        ) where _mark is null order by _key
+    """
+
+
+def assert_equal(query: Query, table: str, is_current: str) -> None:
+    """Asserts that a table of `erp` is what `twin` has read in full; `is_current` is SQL for what twin has now, where
+    {} stands for the columns."""
+    ours, theirs = (columns(query, schema, table) for schema in ("raw_erp", "raw_twin"))
+    # A generated column is not captured; then hashes can't be compared.
+    names = [name for name in theirs if name in ours and (ours == theirs or name != "_row_hash")]
+    listed = ", ".join(f'"{name}"' for name in names)
+    expected, found = query(is_current.format(listed)), query(current_log(f"raw_erp.{table}", listed))
+    assert len(found) == len(expected), table
+    for number, name in enumerate(names):  # repr, since NaN is not equal to itself
+        assert repr([row[number] for row in found]) == repr([row[number] for row in expected]), (table, name)
+
+
+def columns(query: Query, schema: str, table: str) -> list[str]:
+    """Of a raw table, but for those that tell how a row came."""
+    statement = "select column_name from duckdb_columns() where schema_name = ? and table_name = ? order by 1"
+    return [name for (name,) in query(statement, schema, table) if name not in HOW_IT_CAME]
+
+
+def assert_every_version(query: Query, execute: Query, streams: list[Stream]) -> int:
+    """Asserts that raw has every version that a row ever had, once and in order; returns how many there are.
+
+    `query` asks the warehouse, `execute` the database, which was audited from the first version in raw on.
+    """
+    total = 0
+    for stream in streams:
+        names = [
+            name
+            for name, kind, type_name in execute(
+                "select column_name, data_type, udt_name from information_schema.columns where table_name = %s "
+                "order by column_name",
+                stream.name,
+            )
+            if kind in COMPARED and type_name != "address"
+        ]
+        found, expected = captured(query, stream, names), audited(execute, stream, names)
+        assert found.keys() == expected.keys(), stream.name
+        for key, images in expected.items():
+            assert found[key] == images, (stream.name, key)
+            total += len(images)
+    return total
+
+
+def captured(query: Query, stream: Stream, names: list[str]) -> dict[str, list]:
+    """Key -> images in order, None for none."""
+    members = ", ".join(f'"{name}" := "{name}"' for name in names)
+    found: dict[str, list] = {}
+    for key, is_there, image in query(f"""
+        select distinct on (_key, _version) _key, _mark is null, cast(to_json(struct_pack({members})) as varchar)
+        from raw_erp.{stream.name} order by _key, _version
+    """):
+        found.setdefault(key, []).append(json.loads(image) if is_there else None)
+    return {key: collapsed(images) for key, images in found.items()}
+
+
+def audited(execute: Query, stream: Stream, names: list[str]) -> dict[str, list]:
+    """The same of the audit."""
+    found: dict[str, list] = {}
+    statement = "select kind, key, row from workload_audit where table_name = %s order by n"
+    for kind, key, row in execute(statement, stream.name):
+        if kind == "truncate":
+            for images in found.values():
+                images.append(None)
+            continue
+        texts = [str(key[field.name]) for field in stream.contract.key]
+        text = texts[0] if len(texts) == 1 else json.dumps(texts, ensure_ascii=False, separators=(",", ":"))
+        found.setdefault(text, []).append({name: row[name] for name in names} if row else None)
+    return {key: collapsed(images) for key, images in found.items()}
+
+
+def collapsed(images: list) -> list:
+    """What is gone already is not gone once more."""
+    return [image for before, image in itertools.pairwise([..., *images]) if before is not None or image is not None]
