@@ -77,8 +77,8 @@ bench-scale: .venv/.installed-cluster  ## Measure how ingest and builds grow wit
 chaos: setup  ## Kill ingest at random moments (KILLS=10 SEED=...); the marts must not change
 	@python -m pytest tests/chaos -n 0 -s
 
-chaos-live: setup  ## Kill what takes from live sources (KILLS=200 SEED=...); nothing may be lost or doubled
-	@python -m pytest tests/chaos/test_live.py -n 0 -s
+chaos-live: setup  ## Kill what takes from live sources (KILLS=200 SEED=... SECONDS=180); nothing may be lost or doubled
+	@python -m pytest tests/chaos/test_devices.py tests/chaos/test_capture.py -n 0 -s
 
 spark-up: .venv/.installed-cluster  ## Start a small Spark cluster on this machine (SPARK_PORT=10000)
 	@python -m sandbox.cluster up
