@@ -15,7 +15,6 @@
 
 with
     readings as (select * from {{ ref("int_device_readings__deduplicated") }}),
-    device_metrics as (select * from {{ ref("device_metrics") }}),
     -- A day, and the one before, whose last value is carried into it.
     near_cte as (
         select *
@@ -41,30 +40,20 @@ with
     ),
     described_cte as (
         select
-            ordered_cte.*,
-            {% for column in ["unit", "metric_kind", "expected_interval_seconds"] %}
-                case
-                    when of_devices.metric is not null
-                    then of_devices.{{ column }}
-                    else of_metrics.{{ column }}
-                end as {{ column }},
-            {% endfor %}
-            {{ microseconds_between("ordered_cte.hour_at", "ordered_cte.measured_at") }}
-            as hour_position_us,
+            *,
+            {{ microseconds_between("hour_at", "measured_at") }} as hour_position_us,
             case
                 when {{ day_after("cast(last_at as date)") }} >= measured_date
                 then {{ microseconds_between("last_at", "measured_at") }}
             end as since_last_us,
             {{ microseconds_between("measured_at", "next_at") }} as until_next_us
-        from ordered_cte
-        left join
-            device_metrics as of_devices
-            on ordered_cte.metric = of_devices.metric
-            and ordered_cte.device_id = of_devices.device_id
-        left join
-            device_metrics as of_metrics
-            on ordered_cte.metric = of_metrics.metric
-            and of_metrics.device_id = '*'
+        from
+            {{
+                with_device_metrics(
+                    "ordered_cte",
+                    ["unit", "metric_kind", "expected_interval_seconds"],
+                )
+            }} as ordered_cte
         {% if is_incremental() %}
             where measured_date in (select changed_day from {{ changed_days() }})
         {% endif %}
