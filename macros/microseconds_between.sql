@@ -4,7 +4,7 @@
 {%- endmacro %}
 
 {% macro duckdb__microseconds_between(first_at, last_at) -%}
-    epoch_us({{ last_at }}) - epoch_us({{ first_at }})
+    (epoch_us({{ last_at }}) - epoch_us({{ first_at }}))
 {%- endmacro %}
 
 {% macro spark__microseconds_between(first_at, last_at) -%}

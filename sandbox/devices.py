@@ -154,7 +154,7 @@ class Devices:
         reset_at = midnight + 2 * HOUR * self.rng.randrange(12) if self._happens("counter_reset") else 0
         status = {"firmware": device.version, "owner": device.owner, "water_hardness": round(gauss(7, 0.3), 1)}
         parts = [{key: value} for key, value in status.items()] if is_old else [status]
-        samples, held = [device.sample(midnight, metrics) for metrics in parts], round(gauss(93.5, 0.4), 1)
+        samples, held = [device.sample(midnight, metrics) for metrics in parts], round(gauss(93.5, 0.4), 1) + 0.05
         for at in range(midnight, midnight + DAY, 2 * HOUR if is_old else HOUR // 2):
             temperature = held if at in stuck else round(gauss(113 if at in hot else 93.5, 0.6), 1)
             metrics = {"boiler_temperature": temperature}

@@ -6,6 +6,7 @@ with
                 device_id,
                 metric,
                 reading_count,
+                day_count,
                 median_value,
                 -- What makes it a standard deviation, if values are distributed
                 -- normally.

@@ -20,6 +20,7 @@ with
             device_id,
             metric,
             reading_value,
+            measured_date,
             {{ week_of("measured_date") }} as week_start_date
         from readings
         where
@@ -31,7 +32,13 @@ with
     ),
     values_cte as (
         select
-            device_id, metric, reading_value, week_start_date, count(*) as value_count
+            device_id,
+            metric,
+            reading_value,
+            week_start_date,
+            count(*) as value_count,
+            min(measured_date) as first_date,
+            max(measured_date) as last_date
         from
             {{ with_device_metrics("weeks_cte", ["metric_kind", "anomaly_score"]) }}
             as readings
@@ -69,6 +76,8 @@ with
             device_id,
             metric,
             cast(max(reading_count) as bigint) as reading_count,
+            {{ dbt.datediff("min(first_date)", "max(last_date)", "day") }}
+            + 1 as day_count,
             max(median_value) as median_value,
             min(
                 case when deviation_count_so_far * 2 >= reading_count then deviation end

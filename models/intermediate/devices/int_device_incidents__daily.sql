@@ -100,6 +100,7 @@ with
             and readings.metric = baselines.metric
             and readings.measured_date = baselines.measured_date
             and baselines.reading_count >= {{ var("anomaly_min_readings") }}
+            and baselines.day_count >= {{ var("anomaly_min_days") }}
             and baselines.deviation_value > 0
     ),
     -- Of a steady value also what it may have in common with the days beside.
