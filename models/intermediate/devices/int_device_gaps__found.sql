@@ -14,22 +14,46 @@ with
                 partition by device_id, metric order by measured_date nulls last
             ) as value_after,
             last_at as heard_at,
+            {{
+                dbt.dateadd(
+                    "second", "cast(3 * interval_us / 1000000 as bigint)", "last_at"
+                )
+            }} as missed_at,
             lead(first_at) over (
                 partition by device_id, metric order by measured_date nulls last
             ) as ended_at
         from days
+        where interval_us is not null
     ),
     silences_cte as (
-        select nights_cte.*
+        -- Over midnight.
+        select
+            device_id,
+            metric,
+            metric_kind,
+            interval_us,
+            value_before,
+            value_after,
+            heard_at,
+            ended_at
         from nights_cte
-        cross join as_of_cte
-        where
-            {{
-                microseconds_between(
-                    "heard_at", "coalesce(ended_at, as_of_cte.as_of_at)"
-                )
-            }} > 3 * interval_us
+        where ended_at > missed_at
         union all
+        -- Until now.
+        select
+            nights_cte.device_id,
+            nights_cte.metric,
+            nights_cte.metric_kind,
+            nights_cte.interval_us,
+            nights_cte.value_before,
+            nights_cte.value_after,
+            nights_cte.heard_at,
+            nights_cte.ended_at
+        from nights_cte
+        inner join as_of_cte on nights_cte.missed_at < as_of_cte.as_of_at
+        where nights_cte.ended_at is null
+        union all
+        -- Within a day.
         select
             incidents.device_id,
             incidents.metric,
@@ -47,8 +71,11 @@ with
             and incidents.measured_date = days.measured_date
         where incidents.incident_kind = 'gap'
     ),
-    -- While a line has planned to stand still, nothing is expected of it; unless a
-    -- counter shows that it did not.
+    rests_cte as (
+        select device_id, valid_from, valid_to from line_states where not is_planned
+    ),
+    -- While a line stands still by plan, nothing is expected of it; unless a counter
+    -- shows that it did not.
     final_cte as (
         select
             silences_cte.device_id,
@@ -64,12 +91,11 @@ with
             silences_cte.ended_at
         from silences_cte
         left join
-            line_states
-            on silences_cte.device_id = line_states.device_id
-            and {{ is_within("silences_cte.heard_at", "line_states") }}
-            and not line_states.is_planned
+            rests_cte
+            on silences_cte.device_id = rests_cte.device_id
+            and {{ is_within("silences_cte.heard_at", "rests_cte") }}
         where
-            line_states.device_id is null
+            rests_cte.device_id is null
             or (
                 silences_cte.metric_kind = 'counter'
                 and {{
