@@ -408,6 +408,150 @@ def test_hours_of_devices_are_true(query):
     assert ahead == query("select count(*) from true_devices where cast(skew_seconds as bigint) > 300")
 
 
+# What happened to machines whose clocks are not years ahead: silences are also late bursts that have not come yet; what
+# touches is one; what lasts until the last reading is open, and a silence that follows prolongs it.
+DEVICE_EVENTS = """
+    with hours as (select distinct device_id, hour_at from marts.fct_device_readings_hourly),
+    heard as (select device_id, max(hour_at) + interval 1 hour as heard_until from hours group by device_id),
+    told as (
+        select 'devices:' || device_id as device_id, kind, metric, cast(begins_at as timestamp) as begins_at,
+            cast(ends_at as timestamp) as ends_at
+        from true_device_events where begins_at < '2030'
+    ),
+    named as (
+        select device_id, begins_at, ends_at, metric,
+            case kind when 'overheating' then 'high' when 'pressure_loss' then 'low' else kind end as kind
+        from told where kind in ('overheating', 'pressure_loss', 'stuck', 'counter_reset')
+        union all
+        select device_id, begins_at, ends_at, '', 'gap'
+        from told where kind = 'gap' or (kind = 'late_burst' and not exists (
+            from hours where hours.device_id = told.device_id and hour_at > begins_at
+                and hour_at + interval 1 hour <= ends_at
+        ))
+    ),
+    followed as (
+        select *, sum(is_first) over (partition by device_id, kind, metric order by begins_at) as number from (
+            select *, cast(begins_at is distinct from lag(ends_at) over (
+                partition by device_id, kind, metric order by begins_at
+            ) or kind = 'counter_reset' as int) as is_first from named
+        )
+    ),
+    merged as (
+        select device_id, kind, metric, min(begins_at) as begins_at, max(ends_at) as ends_at
+        from followed group by device_id, kind, metric, number
+    ),
+    events as (
+        select merged.* exclude (ends_at), coalesce(gaps.ends_at, merged.ends_at) as told_until,
+            case when told_until < heard_until then told_until end as ends_at
+        from merged inner join heard on merged.device_id = heard.device_id
+        left join (from merged where kind = 'gap') as gaps
+            on merged.device_id = gaps.device_id and merged.ends_at = gaps.begins_at and merged.kind != 'counter_reset'
+    )
+"""
+
+
+def test_alerts_of_devices_are_true(query):
+    """But for silences of the line: there are some by plan, and others begin later than the truth's, which are of even
+    hours."""
+    events = f"""{DEVICE_EVENTS},
+        expected as (
+            select events.* exclude (metric), coalesce(nullif(events.metric, ''), metrics.metric) as metric
+            from events left join (values ('boiler_temperature'), ('pressure'), ('brew_count')) as metrics (metric)
+                on events.kind = 'gap'
+        ),
+        found as (
+            from marts.fct_device_alerts where alert_kind != 'anomaly' and metric != 'good_count'
+        )
+    """
+    rows = query(f"""{events}
+        select expected.device_id, found.device_id, expected.kind, found.alert_kind, expected.metric, found.metric,
+            begins_at, ends_at, started_at, ended_at
+        from expected full join found
+            on expected.device_id = found.device_id and expected.kind = found.alert_kind
+            and expected.metric = found.metric and expected.begins_at = found.started_at
+        where coalesce(expected.device_id, found.device_id) not similar to '.*-1'
+            or coalesce(expected.kind, found.alert_kind) != 'gap'
+    """)
+    assert [row for row in rows if row[0] != row[1] or row[7] != row[9]] == []
+    assert {row[2] for row in rows} == {"high", "low", "stuck", "counter_reset", "gap"}
+
+
+def test_anomalies_of_devices_are_what_is_unusual(query):
+    """What is too hot or too weak is one, after the first full week; a few others are by chance: a machine's values are
+    rounded, and so is what they deviate by."""
+    is_during = """
+        highs.device_id = anomalies.device_id and highs.metric = anomalies.metric
+        and highs.started_at = anomalies.started_at
+    """
+    limits = "select * from marts.fct_device_alerts where alert_kind in ('high', 'low')"
+    anomalies = "select * from marts.fct_device_alerts where alert_kind = 'anomaly'"
+    missed = query(f"""
+        from ({limits}) as highs where started_at >= '2026-08-10' and not exists (from ({anomalies}) as anomalies
+            where anomalies.device_id = highs.device_id and anomalies.metric = highs.metric
+                and anomalies.started_at <= highs.started_at
+                and coalesce(anomalies.ended_at, '9999-12-31') > highs.started_at)
+    """)
+    assert missed == []
+    by_chance = f"from ({anomalies}) as anomalies where not exists (from ({limits}) as highs where {is_during})"
+    ((found, chances),) = query(f"""
+        select (select coalesce(sum(reading_count), 0) {by_chance}), sum(reading_count)
+        from marts.fct_device_readings_hourly where metric in ('boiler_temperature', 'pressure')
+    """)
+    assert found < chances / 1000
+
+
+def test_availability_of_devices_is_true(query):
+    """Silences are the true ones; the readings of a day those of its true number."""
+    days = query(f"""{DEVICE_EVENTS},
+        days as (select *, cast(availability_date as timestamp) as begins_at from marts.fct_device_availability_daily),
+        as_of as (select max(begins_at + to_seconds(expected_seconds)) as as_of_at from days),
+        silences as (
+            select days.device_id, availability_date, count(*) as gaps, sum(date_diff('second',
+                greatest(events.begins_at, days.begins_at),
+                least(coalesce(events.ends_at, as_of_at), days.begins_at + interval 1 day, as_of_at))) as seconds
+            from days cross join as_of inner join events on days.device_id = events.device_id
+                and events.begins_at < least(days.begins_at + interval 1 day, as_of_at)
+                and coalesce(events.ends_at, as_of_at) > days.begins_at
+            where kind = 'gap' group by all
+        )
+        select days.device_id, availability_date,
+            days.expected_seconds - available_seconds = coalesce(silences.seconds, 0)
+            and days.gap_count = coalesce(silences.gaps, 0)
+            and abs(availability - available_seconds / expected_seconds) < 1e-9
+            and (availability_date in (select cast(as_of_at as date) from as_of)
+                or filled_interval_count = coalesce(cast(true_days.readings as bigint), 0))
+        from days left join silences using (device_id, availability_date)
+        left join true_device_days as true_days
+            on days.device_id = 'devices:' || true_days.device_id and availability_date = cast(true_days.day as date)
+    """)
+    assert [day for day in days if not day[2]] == []
+    assert len({day[0] for day in days}) * 60 <= len(days)
+    machines = query("select count(*) from true_devices where kind like '%machine' and skew_seconds::int <= 300")
+    assert machines == [(len({day[0] for day in days}),)]
+
+
+def test_oee_of_lines_is_true(query):
+    """On complete days; others are the first and the last one, or have a reason: what was lost, or has not come yet,
+    within a weekend."""
+    days = query(f"""{DEVICE_EVENTS},
+        gaps as (from events where kind = 'gap')
+        select oee.is_complete, oee.planned_seconds = cast(true_days.planned_seconds as double)
+            and oee.run_seconds = cast(true_days.run_seconds as double) and total_count = cast(total as double)
+            and good_count = cast(good as double)
+            and oee.ideal_cycle_seconds = cast(true_days.ideal_cycle_seconds as double)
+            and coalesce(abs(oee.oee - cast(true_days.oee as double)) < 1e-6, oee.oee is null and true_days.oee is null)
+            and coalesce(abs(availability * performance * quality - oee.oee) < 1e-9, true),
+            exists (from gaps where gaps.device_id = oee.device_id
+                and gaps.begins_at < production_date + 3 and gaps.told_until > production_date - 1)
+        from marts.fct_line_oee_daily as oee full join true_line_days as true_days
+            on oee.device_id = 'devices:' || true_days.device_id and production_date = cast(day as date)
+    """)
+    complete = [day for day in days if day[0]]
+    assert all(is_equal for _, is_equal, _ in complete)
+    assert len(complete) > len(days) * 0.7
+    assert sum(not has_reason for is_complete, _, has_reason in days if not is_complete) <= 4
+
+
 def test_addresses_of_customers_are_as_they_would_be_written_properly(query):
     differing = query("""
         select customers.email, people.email from marts.dim_customers as customers
