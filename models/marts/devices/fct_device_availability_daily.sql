@@ -11,10 +11,15 @@ with
     as_of_cte as (select max(last_at) as as_of_at from summaries),
     -- A device is expected from its first reading on.
     devices_cte as (
-        select device_id, interval_us, min(first_at) as first_at
-        from summaries
-        where metric = '*' and interval_us is not null
-        group by device_id, interval_us
+        select
+            device_id,
+            cast(max(expected_interval_seconds) as bigint) * 1000000 as interval_us,
+            min(first_at) as first_at
+        from
+            {{ with_device_metrics("summaries", ["expected_interval_seconds"]) }}
+            as summaries
+        where metric = '*' and expected_interval_seconds is not null
+        group by device_id
     ),
     dates_cte as (
         select
