@@ -324,12 +324,14 @@ def test_what_is_measured_later_changes_no_verdict(seed):
         verdicts.append(
             warehouse.db.execute(
                 """
-                select device_id, metric, alert_kind, started_at, least(ended_at, ?) from fct_device_alerts
-                where alert_kind in ('low', 'high', 'anomaly') and started_at < ? order by all
+                select device_id, metric, alert_kind, started_at, least(ended_at, $until),
+                    case when ended_at < $until then (extreme_value, threshold_value) end
+                from fct_device_alerts
+                where alert_kind in ('low', 'high', 'anomaly') and started_at < $until order by all
                 """,
-                [until, until],
+                {"until": until},
             ).fetchall()
         )
-    later, earlier = ([(*row[:4], row[4] or until) for row in found] for found in verdicts)
+    later, earlier = verdicts
     assert later == earlier
     assert {row[2] for row in earlier} == {"low", "high", "anomaly"}
