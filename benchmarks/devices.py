@@ -48,7 +48,7 @@ def theirs(port: int, count: int) -> float:
 def ours(port: int, spool: Spool) -> float:
     """Seconds in which we have kept, acknowledged and made files of what is queued for us."""
     started = time.perf_counter()
-    live.drain(Broker(Subscriber(f"mqtt://127.0.0.1:{port}", "ours", ["machines/#"]), spool.folder), spool)
+    live.drain(Broker(Subscriber(f"mqtt://127.0.0.1:{port}", "ours", ["machines/#"]), spool.folder), spool, print)
     return time.perf_counter() - started - devices.QUIET
 
 

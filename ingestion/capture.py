@@ -72,7 +72,7 @@ class Capture:
         self._forget(stream, loaded)
         if not arrivals.epoch:
             raise SourceError(arrivals.failure)
-        table = self.tables.find(stream)
+        table = self._table(stream)
         self._prove_published(stream, table)
         state = {"contract": fingerprint(stream), "identity": table.identity, "epoch": arrivals.epoch}
         is_followed = any(kept.get(name) != value for name, value in state.items())
@@ -87,7 +87,8 @@ class Capture:
             yield self._changes(stream, table, records, is_followed)
         if is_followed:
             if kept.get("epoch") not in (None, arrivals.epoch):
-                window.notes.append(f"read as a whole once more: {arrivals.because}")
+                if not any(arrivals.because in note for note in window.notes):
+                    window.notes.append(f"read as a whole once more: {arrivals.because}")
             elif kept.get("epoch"):
                 window.notes.append("read as a whole once more: its columns or its key are others than before")
             snapshot = self._snapshot
@@ -102,7 +103,7 @@ class Capture:
         told = self.tables.check(stream)
         if not isinstance(stream.kind, Log):
             return told
-        self._prove_published(stream, self.tables.find(stream))
+        self._prove_published(stream, self._table(stream))
         return f"{told}; {self.source.health()}"
 
     def close(self) -> None:
@@ -124,6 +125,7 @@ class Capture:
     def _arrivals(self) -> Arrivals:
         failure = ""
         try:
+            self._notes += self.spool.notes()
             live.drain(self.source, self.spool, self._notes.append)
         except InUse as error:
             failure = "" if self.source.memory.get("confirmed") else f"{error}, which is only beginning"
@@ -168,9 +170,7 @@ class Capture:
         name = self.source.publication
         found = self.source.query("select to_json(p) from pg_publication p where pubname = %s", name)
         if not found:
-            tables = ", ".join(
-                self.engine.table(t) for t in self.tables.catalog if t.replica_identity and not t.is_view
-            )
+            tables = ", ".join(_name(table) for table in self.tables.catalog if table.replica_identity)
             raise SourceError(
                 f"there is no publication {name} in {self.engine.where}. As the tables' owner: create publication "
                 f"{name} for table {tables or '...'} with (publish_via_partition_root = true)"
@@ -203,6 +203,11 @@ class Capture:
                 f"the publication {name} has {full_name} without {', '.join(lacking)}: take it into the publication "
                 "without a list of columns"
             )
+
+    def _table(self, stream: Stream) -> Table:
+        """The stream's table, without columns that the log does not have."""
+        table = self.tables.find(stream)
+        return dataclasses.replace(table, columns=tuple(c for c in table.columns if not c.is_generated))
 
     def _columns(self, stream: Stream, table: Table) -> dict[str, Column]:
         declared = sources(stream)

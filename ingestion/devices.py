@@ -81,6 +81,7 @@ class Reader:
             (self.spool.folder / name).unlink(missing_ok=True)
         failure = None
         try:
+            window.notes += self.spool.notes()
             live.drain(self.source, self.spool, window.notes.append)
         except InUse:
             pass  # whoever collects adds what comes

@@ -71,6 +71,7 @@ def collect(source: Source, spool: Spool, is_over: Callable[[], bool], tell: Cal
             try:
                 for note in source.connect():
                     tell(note)
+                    spool.keep_note(note)
                 tell("connected")
                 while not is_over():
                     progress.count(_take(source, writer, 0.2))

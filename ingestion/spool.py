@@ -28,6 +28,8 @@ from ingestion.errors import SourceError
 FRAME = struct.Struct("<II")
 """Before every write to a journal: its length in bytes, and its CRC-32."""
 
+NOTES = "notes.txt"
+
 AGE, ROWS, BYTES = 1.0, 100_000, 64 * 2**20
 """A journal becomes a Parquet file when it is so many seconds old, has so many records, or so many bytes."""
 
@@ -45,6 +47,20 @@ class Spool:
     def files(self) -> list[Path]:
         """The Parquet files, oldest first."""
         return sorted(self.folder.glob("*.parquet"))
+
+    def keep_note(self, text: str) -> None:
+        """Keeps what a person should know for the ledger of the next run."""
+        with (self.folder / NOTES).open("a") as file:
+            file.write(f"{text}\n")
+
+    def notes(self) -> list[str]:
+        """The notes that were kept, which then go."""
+        try:
+            found = (self.folder / NOTES).read_text().splitlines()
+        except FileNotFoundError:
+            return []
+        (self.folder / NOTES).unlink()
+        return list(dict.fromkeys(found))
 
     @contextlib.contextmanager
     def writing(self) -> Iterator["Writer"]:

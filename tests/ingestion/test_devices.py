@@ -368,6 +368,19 @@ def test_collect_stays_through_restarts_of_the_broker_until_it_is_told_to_stop(b
     assert load() == (1, 1, 0, 0, 0)
 
 
+def test_what_collect_was_told_is_in_the_ledger_of_the_next_run(broker, warehouse, load):
+    load()
+    broker.stop()
+    (broker.folder / "mosquitto.db").unlink()
+    broker.start()
+    process, lines = collecting(warehouse.folder)
+    assert "has forgotten us" in next(lines) and "connected" in next(lines)
+    process.send_signal(signal.SIGTERM)
+    process.wait(10)
+    assert "has forgotten us" in warehouse.run(built_in()["devices"])["readings"]["notes"]
+    assert warehouse.run(built_in()["devices"])["readings"]["notes"] is None
+
+
 def test_collect_fails_where_it_is_refused(broker, warehouse):
     broker.stop()
     (broker.folder / "passwords").write_text("")
