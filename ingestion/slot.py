@@ -240,14 +240,14 @@ class Slot:
         if health and health["wal_status"] == "lost":
             self.query("select to_json(pg_drop_replication_slot(%s)::text)", self.name)
             health = None
-        if health is None:
-            command = f"CREATE_REPLICATION_SLOT {self.name} LOGICAL pgoutput (SNAPSHOT 'nothing')"
-            confirmed = self._command(self._stream, command)[0]["consistent_point"]
-        else:
-            confirmed = health["confirmed"]
-        memory["confirmed"] = _number(confirmed)
+        memory["confirmed"] = _number(health["confirmed"] if health else self._create())
         self._remember(memory)
         return memory
+
+    def _create(self) -> str:
+        """Makes the slot; returns the LSN from which on it has all."""
+        command = f"CREATE_REPLICATION_SLOT {self.name} LOGICAL pgoutput (SNAPSHOT 'nothing')"
+        return self._command(self._stream, command)[0]["consistent_point"]
 
     def _remember(self, memory: dict[str, Any]) -> None:
         """Writes `slot.json`, to the disk."""

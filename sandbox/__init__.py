@@ -1,9 +1,8 @@
 """The stand-in company's systems on this machine: `with sandbox.running() as options:` and they answer.
 
 Under the root folder: postgres/ (the shop), partner_files/ (the resellers' CSV), events/ and logs/ (of the site and
-the app), hubspot.json and its like (what the servers show), devices_taken.json (how many messages the loader has
-taken), truth/ (for tests, never loaded) and sandbox.json (seed, scale, clock, password and keys; written last, so that
-a half-made sandbox is made again).
+the app), hubspot.json and its like (what the servers show), truth/ (for tests, never loaded) and sandbox.json (seed,
+scale, clock, password and keys; written last, so that a half-made sandbox is made again).
 """
 
 import fcntl
@@ -16,10 +15,12 @@ import signal
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import date, timedelta
+from hashlib import md5
 from pathlib import Path
 from threading import current_thread, main_thread
 from uuid import uuid4
 
+from ingestion.pipeline import spool_path
 from sandbox import (
     bluesky,
     counted_visits,
@@ -144,7 +145,11 @@ def running(
             options["SOURCES__MASTODON__BASE_URL"] = server.url
             options["SOURCES__MASTODON__SEARCHES"] = json.dumps(["#CatchmentCoffee", '"catchment coffee"'])
         if "devices" in wanted:
-            broker = devices.serve(root / "devices.json", "catchment", state["broker_password"])
+            # Beside the loader's spool: another warehouse, or one that is made anew, gets all messages.
+            memory = spool_path("devices").with_name(
+                f"taken-{md5(state['broker_password'].encode()).hexdigest()[:8]}.json"
+            )
+            broker = devices.serve(root / "devices.json", "catchment", state["broker_password"], memory)
             stack.callback(broker.stop)
             options["SOURCES__DEVICES__URL"] = broker.url
             options["SOURCES__DEVICES__TOPICS"] = json.dumps(devices.TOPICS)
@@ -189,7 +194,7 @@ def reset(root: Path = ROOT) -> None:
 
 
 def _wipe(root: Path) -> None:
-    for name in ("sandbox", "devices_taken", *SHOWN):
+    for name in ("sandbox", *SHOWN):
         (root / f"{name}.json").unlink(missing_ok=True)
     Database(root / "postgres").stop()  # a killed process may have left it running
     for folder in ("postgres", *FOLDERS.values(), "truth"):

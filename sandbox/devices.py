@@ -232,11 +232,11 @@ class Devices:
                     yield {"device_id": device.device_id, "kind": "counter_reset", "metric": metric, **times_of}
 
 
-def serve(path: Path, user: str, password: str) -> Broker:
+def serve(path: Path, user: str, password: str, memory: Path) -> Broker:
     """A broker to which our loader was connected before the first message came: it has those of the file `path` that
-    were not acknowledged yet, also in earlier runs. How many were is in a file beside it."""
+    were not acknowledged yet, also in earlier runs. How many were is in the file `memory`."""
     broker, get = Broker(user, password), latest(path)
-    session, memory = broker.know(CLIENT_ID, FILTERS), path.with_name("devices_taken.json")
+    session = broker.know(CLIENT_ID, FILTERS)
     known = taken = json.loads(memory.read_text()) if memory.exists() else 0
     ahead: set[int] = set()  # acknowledged before those in front of them were
 
@@ -254,6 +254,7 @@ def serve(path: Path, user: str, password: str) -> Broker:
         while taken in ahead:
             ahead.remove(taken)
             taken += 1
+        memory.parent.mkdir(parents=True, exist_ok=True)
         new = memory.with_suffix(".new")
         new.write_text(json.dumps(taken))
         new.replace(memory)

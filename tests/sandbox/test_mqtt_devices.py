@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -212,7 +213,11 @@ def home(new_root):
                 return connection.execute(sql).fetchall()
 
         def taken(self):
-            return json.loads((new_root / "devices_taken.json").read_text())
+            (memory,) = self.memories()
+            return json.loads(memory.read_text())
+
+        def memories(self):
+            return [*new_root.glob("warehouse/sandbox.spool/taken-*.json")]
 
         def truth(self, name):
             with (new_root / "truth" / name).open() as file:
@@ -250,9 +255,16 @@ def test_what_is_loaded_is_the_truth_and_then_only_what_is_new(home):
     assert home.taken() == home.truth("devices.json")["messages"] > first
 
 
+def test_a_warehouse_that_is_made_anew_gets_all_messages_again(home):
+    home.load()
+    shutil.rmtree(home.root / "warehouse")
+    home.load()
+    home.agrees()
+
+
 def test_a_run_that_is_killed_loses_nothing(home):
     process = home.start()
-    while not (home.root / "devices_taken.json").exists():
+    while not home.memories():
         assert process.poll() is None, "it ended before it was killed"
         time.sleep(0.001)
     process.send_signal(signal.SIGKILL)
