@@ -3,6 +3,10 @@
 import itertools
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import jinja2
 
 from ingestion.stream import Log, Stream
 from ingestion.systems import all_systems
@@ -83,6 +87,47 @@ def assert_every_version(query: Query, execute: Query, streams: list[Stream]) ->
     return total
 
 
+def log_versions(table: str) -> str:
+    """SQL for what the macro log_versions gives."""
+    macro = (Path(__file__).parents[1] / "macros/log_versions.sql").read_text()
+    return jinja2.Environment().from_string(macro + "{{ log_versions(table) }}").render(table=table)
+
+
+def assert_half_open_history(query: Query, execute: Query, stream: Stream) -> int:
+    """Asserts that a table's intervals are the rows that the audit has when a transaction was over, each until the
+    next one, and that the open ones are current; returns how many there are."""
+    rows = query(f"""
+        select _key, _valid_from, _valid_to, _row_hash from ({log_versions(f"raw_erp.{stream.name}")})
+        order by _key, _valid_from
+    """)
+    found: dict[str, list[bool]] = {}  # whether there is a gap before an interval
+    last: dict[str, datetime] = {}
+    for key, begin, end, _ in rows:
+        assert end is None or begin < end, (stream.name, key)
+        assert key not in last or last[key] <= begin, (stream.name, key)
+        found.setdefault(key, []).append(last.get(key) != begin)
+        last[key] = end or datetime.max.replace(tzinfo=UTC)
+    expected = {key: images for key, images in audited_when_over(execute, stream).items() if images}
+    assert found == expected, stream.name
+    is_open = sorted((key, row_hash) for key, _, end, row_hash in rows if end is None)
+    assert is_open == sorted(query(current_log(f"raw_erp.{stream.name}", "_key, _row_hash"))), stream.name
+    return len(rows)
+
+
+def audited_when_over(execute: Query, stream: Stream) -> dict[str, list[bool]]:
+    """Key -> for every row that was there when a transaction was over, and another than before: whether there was none
+    before."""
+    ended: dict[str, list] = {}
+    for key, events in audit(execute, stream).items():
+        images = [list(group)[-1][1] for _, group in itertools.groupby(events, lambda event: event[0])]
+        ended[key] = [
+            before is None
+            for before, image in itertools.pairwise([None, *images])
+            if image is not None and image != before
+        ]
+    return ended
+
+
 def captured(query: Query, stream: Stream, names: list[str]) -> dict[str, list]:
     """Key -> images in order, None for none."""
     members = ", ".join(f'"{name}" := "{name}"' for name in names)
@@ -97,17 +142,25 @@ def captured(query: Query, stream: Stream, names: list[str]) -> dict[str, list]:
 
 def audited(execute: Query, stream: Stream, names: list[str]) -> dict[str, list]:
     """The same of the audit."""
-    found: dict[str, list] = {}
-    statement = "select kind, key, row from workload_audit where table_name = %s order by n"
-    for kind, key, row in execute(statement, stream.name):
+    return {
+        key: collapsed([row and {name: row[name] for name in names} for _, row in events])
+        for key, events in audit(execute, stream).items()
+    }
+
+
+def audit(execute: Query, stream: Stream) -> dict[str, list[tuple]]:
+    """Key -> (transaction, row or None) in order."""
+    found: dict[str, list[tuple]] = {}
+    statement = "select txid::text, kind, key, row from workload_audit where table_name = %s order by n"
+    for transaction, kind, key, row in execute(statement, stream.name):
         if kind == "truncate":
-            for images in found.values():
-                images.append(None)
+            for events in found.values():
+                events.append((transaction, None))
             continue
         texts = [str(key[field.name]) for field in stream.contract.key]
         text = texts[0] if len(texts) == 1 else json.dumps(texts, ensure_ascii=False, separators=(",", ":"))
-        found.setdefault(text, []).append({name: row[name] for name in names} if row else None)
-    return {key: collapsed(images) for key, images in found.items()}
+        found.setdefault(text, []).append((transaction, row))
+    return found
 
 
 def collapsed(images: list) -> list:

@@ -4,7 +4,7 @@ from psycopg.conninfo import make_conninfo
 
 from databases.test_capture import Source, source  # noqa: F401
 from sandbox.workload import DDL, Workload
-from tests.captured import assert_every_version, logs
+from tests.captured import assert_every_version, assert_half_open_history, logs
 
 
 def working(source: Source, seed: int) -> Workload:  # noqa: F811
@@ -29,6 +29,7 @@ def test_every_version_of_a_row_is_there_in_its_order(source):  # noqa: F811
     assert len(streams) == 8
     assert assert_every_version(source.warehouse.query, source.execute, streams) > 4000
     assert source.warehouse.query("select count(*) from raw_erp.rejected_rows") == [(0,)]
+    assert sum(assert_half_open_history(source.warehouse.query, source.execute, stream) for stream in streams) > 2000
     workload.close()
 
 
