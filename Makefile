@@ -65,6 +65,9 @@ bench-events: setup  ## Measure archives of events to DuckDB beside DuckDB's own
 bench-devices: setup  ## Measure messages of devices to the spool beside the broker's own client (MESSAGES=200000 ROUNDS=3 RATE=2000)
 	@PYTHONPATH=. python benchmarks/devices.py
 
+bench-capture: setup  ## Measure changes of a PostgreSQL to the spool beside the server's own client (CHANGES=200000 ROUNDS=3)
+	@PYTHONPATH=. python benchmarks/capture.py
+
 bench-sentiment: setup  ## Measure the sentiment of texts on labelled ones (FILES="a.tsv b.tsv", lines of label, tab, text)
 	@python benchmarks/sentiment.py
 
@@ -102,5 +105,5 @@ clean:  ## Remove the warehouse, the sandbox, and what dbt wrote
 	@test ! -x $(BIN)/python || $(BIN)/python -m sandbox reset
 	@rm -rf warehouse target logs
 
-.PHONY: help setup demo ingest build docs test lint format bench bench-rest bench-sessions bench-events bench-devices bench-sentiment bench-daily bench-scale chaos chaos-live \
+.PHONY: help setup demo ingest build docs test lint format bench bench-rest bench-sessions bench-events bench-devices bench-capture bench-sentiment bench-daily bench-scale chaos chaos-live \
 	spark-up spark-down parity samples lock clean

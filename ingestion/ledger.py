@@ -15,7 +15,7 @@ from ingestion.stream import TIME, Run, Stream
 LEDGER = [
     ("run_id", "VARCHAR", "The run of the command line that read the stream."),
     ("stream", "VARCHAR", "The stream."),
-    ("kind", "VARCHAR", "state, event or snapshot."),
+    ("kind", "VARCHAR", "state, event, snapshot or log."),
     ("status", "VARCHAR", "complete, failed, or replayed (rejected rows validated again)."),
     ("error", "VARCHAR", "What failed and what to do about it."),
     ("rows_read", "BIGINT", "Rows that the source gave: loaded + unchanged + rejected."),
