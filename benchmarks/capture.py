@@ -28,7 +28,7 @@ def change(connection: psycopg.Connection, begin: int) -> None:
     with connection.pipeline(), connection.cursor() as cursor:
         for first in rows:
             cursor.execute(
-                "insert into orders select n, 'customer ' || n, n / 7.0, now() from generate_series(%s, %s) n",
+                "insert into orders select n, 'customer ' || n, n / 7.0, now() from generate_series(%s::int, %s) n",
                 [first, first + PER_TRANSACTION - 1],
             )
             cursor.execute("update orders set total = total + 1 where order_id between %s and %s", [first, first + 2])
