@@ -9,7 +9,6 @@ import contextlib
 import dataclasses
 import functools
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +17,19 @@ import pyarrow as pa
 
 from ingestion import contract as contracts
 from ingestion import live
-from ingestion.contract import MARK, MOVED, OBSERVED_AT, UNCHANGED, UNFIT, VERSION, literal, quote, registered
+from ingestion.contract import MARK, MOVED, OBSERVED_AT, TEXTS, UNCHANGED, UNFIT, VERSION, literal, quote, registered
 from ingestion.errors import PartFailed, SourceError, explain
 from ingestion.pgoutput import SCHEMA
 from ingestion.reading import resources
 from ingestion.slot import Slot, Snapshot
-from ingestion.spool import InUse, Spool
+from ingestion.spool import InUse, Spool, write_whole
 from ingestion.sql import Column, Table, Tables, fingerprint, sources
 from ingestion.stream import TIME, Changes, KeySweep, Log, Page, Query, Run, Stream, Window
 
 MEMORY = "512MB"
 """Of DuckDB, while it types what is in the spool; more is put on disk."""
+FORGOTTEN = "forgotten"
+"""In the spool: the newest version that was in a file which is removed."""
 ASKED_AT_ONCE = 5_000
 """Values that PostgreSQL is asked to convert."""
 
@@ -69,14 +70,15 @@ class Capture:
         window.notes += self._notes
         self._notes.clear()
         loaded = kept.get("loaded", "")
-        self._forget(stream, loaded)
+        self._forget(stream, loaded, is_new=not kept)
         if not arrivals.epoch:
             raise SourceError(arrivals.failure)
         table = self._table(stream)
         self._prove_published(stream, table)
         state = {"contract": fingerprint(stream), "identity": table.identity, "epoch": arrivals.epoch}
-        is_followed = any(kept.get(name) != value for name, value in state.items())
-        window.state = {**kept, "loaded": max(loaded, arrivals.reached)}
+        forgotten = self._forgotten
+        is_followed = loaded < forgotten or any(kept.get(name) != value for name, value in state.items())
+        window.state = {**kept, "loaded": max(loaded, arrivals.reached, forgotten)}
         window.is_complete = False
         records = f"""(
             from {_spooled(arrivals.files)} where table_schema = {literal(table.schema)}
@@ -84,17 +86,17 @@ class Capture:
                 and version <= {literal(arrivals.reached)}
         )"""
         if arrivals.files and self._rows(f"select 1 from {records} limit 1"):
-            yield self._changes(stream, table, records, is_followed)
+            yield self._changes(stream, table, records, arrivals.reached if is_followed else kept.get("snapshot", ""))
         if is_followed:
-            if kept.get("epoch") not in (None, arrivals.epoch):
-                if not any(arrivals.because in note for note in window.notes):
-                    window.notes.append(f"read as a whole once more: {arrivals.because}")
-            elif kept.get("epoch"):
-                window.notes.append("read as a whole once more: its columns or its key are others than before")
-            snapshot = self._snapshot
+            if "loaded" in kept:
+                because = _why(kept, arrivals, forgotten)
+                if not any(because in note for note in window.notes):
+                    window.notes.append(f"read as a whole once more: {because}")
+            if isinstance(snapshot := self._snapshot, SourceError):
+                raise snapshot
             window.is_complete = True
-            yield Page(self.tables.query(stream, table, None), datetime.now(UTC), version=snapshot.version)
-            window.state |= state
+            yield Page(self.tables.query(stream, table, None), snapshot.made_at, version=snapshot.version)
+            window.state |= {**state, "snapshot": snapshot.version}
         if arrivals.failure:
             raise PartFailed(arrivals.failure)
 
@@ -147,22 +149,37 @@ class Capture:
         return Arrivals(newest, reached, memory["epoch"], memory["because"], failure)
 
     @functools.cached_property
-    def _snapshot(self) -> Snapshot:
-        """One for all streams that need one in this run; those that are no Logs are read in it too from then on."""
-        snapshot = self.source.snapshot()
+    def _snapshot(self) -> Snapshot | SourceError:
+        """One for all streams that need one in this run, or why there is none, which is not tried again for each;
+        streams that are no Logs are read in it too from then on."""
+        try:
+            snapshot = self.source.snapshot()
+        except SourceError as error:
+            return error
         self.engine.begin_in(snapshot.name)
         return snapshot
 
-    def _forget(self, stream: Stream, loaded: str) -> None:
-        """Removes files of which every stream had loaded all when this run began."""
+    @property
+    def _forgotten(self) -> str:
+        """The newest version that was in a file which is removed."""
+        try:
+            return (self.spool.folder / FORGOTTEN).read_text()
+        except FileNotFoundError:
+            return ""
+
+    def _forget(self, stream: Stream, loaded: str, is_new: bool) -> None:
+        """Removes files of which every stream of this run had loaded all when it began. One that was left out, or that
+        comes from a backup of the warehouse, knows by what is noted here that it has to be read as a whole."""
         self._is_awaited.discard(stream.name)
-        if loaded:
+        if not is_new:
             self._loaded.append(loaded)
         if not self._is_awaited and self._loaded:
-            for file, version in [*self._arrivals.files.items()]:
-                if version <= min(self._loaded):
-                    file.unlink(missing_ok=True)
-                    del self._arrivals.files[file]
+            files = self._arrivals.files
+            if done := {file: version for file, version in files.items() if version <= min(self._loaded)}:
+                write_whole(self.spool.folder / FORGOTTEN, max(self._forgotten, *done.values()))
+            for file in done:
+                file.unlink(missing_ok=True)
+                del files[file]
 
     @functools.cached_property
     def _published(self) -> dict[tuple[str, str], dict[str, Any]]:
@@ -213,7 +230,7 @@ class Capture:
         declared = sources(stream)
         return {alias: column for alias, column in table.aliases(declared).items() if alias in declared}
 
-    def _changes(self, stream: Stream, table: Table, records: str, is_followed: bool) -> Changes:
+    def _changes(self, stream: Stream, table: Table, records: str, covered: str) -> Changes:
         """The changes in `records` (SQL in parentheses, of the spool's columns), typed as the table's columns are."""
         columns = self._columns(stream, table)
         keys = {f.source for f in stream.contract.key}
@@ -225,11 +242,11 @@ class Capture:
         )
         joins, selected, types, unfit = "", [], {}, []
         for number, (alias, column) in enumerate(columns.items(), 1):
-            text, pointer = f"texts[{number}]", "/" + _escaped(column.name)
+            text, pointer = f"{TEXTS}[{number}]", "/" + _escaped(column.name)
             value, types[alias] = self.engine.printed(column, text), column.arrives
             if not column.printed:
-                texts = f"json_extract_string(coalesce(row, before), {literal(pointer)})"
-                self._ask_for(column, f"select distinct {texts} from {records}", f"printed_{number}")
+                texts = ", ".join(f"json_extract_string({image}, {literal(pointer)})" for image in ("row", "before"))
+                self._ask_for(column, f"select distinct unnest([{texts}]) from {records}", f"printed_{number}")
                 joins += f" left join printed_{number} on {text} = printed_{number}.text"
                 value = f"printed_{number}.value"
             form = (
@@ -252,8 +269,9 @@ class Capture:
                 qualify row_number() over (partition by version) = 1  -- a part of a transaction may have come twice
             ),
             changes as (
-                select version, committed_at, json_extract_string(row, [{members}]) as texts,
-                    {unchanged} as {UNCHANGED}, {is_moved} as {MOVED}, cast(null as varchar) as {MARK}
+                select version as {VERSION}, committed_at as {OBSERVED_AT},
+                    json_extract_string(row, [{members}]) as {TEXTS}, {unchanged} as {UNCHANGED},
+                    {is_moved} as {MOVED}, cast(null as varchar) as {MARK}
                 from records where row is not null
                 union all
                 select version, committed_at, json_extract_string(before, [{members}]), [], false, 'gone'
@@ -261,14 +279,14 @@ class Capture:
             ),
             typed as (select changes.*, {named} from changes{joins})
             select {", ".join(map(quote, columns))}, case when {MARK} is null then {odd} end as {UNFIT},
-                version as {VERSION}, version as _position, {MARK}, {UNCHANGED}, {MOVED}, committed_at as {OBSERVED_AT}
+                {VERSION}, {VERSION} as _position, {MARK}, {UNCHANGED}, {MOVED}, {OBSERVED_AT}
             from typed
         """
         types |= {UNFIT: "VARCHAR", VERSION: "VARCHAR", "_position": "VARCHAR", MARK: "VARCHAR"}
         types |= {UNCHANGED: "VARCHAR[]", MOVED: "BOOLEAN", OBSERVED_AT: TIME}
         truncated = self._rows(f"select distinct version, committed_at from {records} where kind = 'truncate'")
         rows = Query(sql, types, lambda sql, path: contracts.copy_to_parquet(self._db, sql, path))
-        return Changes(rows, truncated, is_followed)
+        return Changes(rows, truncated, covered)
 
     def _ask_for(self, column: Column, texts: str, table: str) -> None:
         """Makes a table of what PostgreSQL prints, in `texts` (SQL), and of what a column is read as: its own arrays,
@@ -289,6 +307,17 @@ class Capture:
         answers = pa.table({"text": pa.array(texts, pa.string()), "value": pa.array(values, pa.string())})
         with registered(self._db, answers=answers):
             self._db.execute(f"create or replace temp table {table} as from answers")
+
+
+def _why(kept: dict[str, Any], arrivals: Arrivals, forgotten: str) -> str:
+    """Why a table is read as a whole once more."""
+    if "epoch" not in kept:
+        return "a change could not be completed (see its rejected rows)"
+    if kept["epoch"] != arrivals.epoch:
+        return arrivals.because
+    if kept["loaded"] < forgotten:
+        return "changes that it has not loaded, since it was left out or the warehouse is from a backup, are removed"
+    return "its columns or its key are others than before"
 
 
 def _name(table: Table) -> str:

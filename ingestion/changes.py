@@ -24,12 +24,9 @@ from ingestion.contract import (
 NOT_KNOWN = "the value of {} was too large to be sent again, and the version before is not known"
 
 
-def complete(
-    db: duckdb.DuckDBPyConnection, raw: str, contract: Contract, changes: str, types: dict[str, str], is_followed: bool
-) -> str:
+def complete(db: duckdb.DuckDBPyConnection, raw: str, contract: Contract, changes: str, types: dict[str, str]) -> str:
     """Fills in the columns of `changes` (SQL in parentheses) that were not sent again, each with the value of the
-    version before, among the changes or in `raw`; returns SQL for all changes, with FAULT where there is none, or
-    without those if they are `is_followed` by the whole table.
+    version before, among the changes or in `raw`; returns SQL for all changes, with FAULT where there is none.
     """
     names = db.execute(f"select distinct unnest({UNCHANGED}) as name from {changes} order by name").fetchall()
     by_source = {f.source: f for f in contract.fields}
@@ -60,7 +57,7 @@ def complete(
         f"left join {table} on changes.{MARK} is null and changes.{VERSION} = {table}.{VERSION}" for _, table in filled
     )
     replaced = ", ".join(
-        f"case when list_contains({UNCHANGED}, {literal(name)}) then {table}._value[1] else {quote(name)} end "
+        f"case when list_contains({UNCHANGED}, {literal(name)}) then {table}._value[1] else changes.{quote(name)} end "
         f"as {quote(name)}"
         for name, table in filled
     )
@@ -69,11 +66,8 @@ def complete(
         f"then {literal(NOT_KNOWN.format(name))}"
         for name, table in filled
     )
-    kept = f"where {FAULT} is null" if is_followed else ""
     return f"""(
-        from (
-            select changes.* exclude (_key) replace ({replaced}), case {faults} end as {FAULT} from changes {joins}
-        ) {kept}
+        select changes.* exclude (_key) replace ({replaced}), case {faults} end as {FAULT} from changes {joins}
     )"""
 
 

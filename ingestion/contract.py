@@ -47,12 +47,15 @@ fields (or null), and the line as JSON, to be kept if it is rejected."""
 VERSION, MARK, UNCHANGED, MOVED = "_version", "_mark", "_unchanged", "_moved"
 """Changes have these columns: see `stream.Changes`."""
 
+TEXTS, KEY = "_texts", "_key"
+"""And these, while they are made and completed."""
+
 DEEPEST = 16_384
 """Bytes, and so brackets in each other, that every stack has room for."""
 
 OWN_COLUMNS = (
     *("_position", UNFIT, UNKNOWN, _NUMBER, OBSERVED_AT, FAULT, ORIGINAL),
-    *(VERSION, MARK, UNCHANGED, MOVED),
+    *(VERSION, MARK, UNCHANGED, MOVED, TEXTS, KEY),
 )
 """Names that a page's other columns can't have."""
 

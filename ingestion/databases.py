@@ -274,7 +274,8 @@ def _stream(
             column.comment or f"{column.name}, {column.declared}.",
             name=names[alias],
             type=column.type,
-            nullable=alias not in key_aliases or not column.is_nullable,  # what the database sees to is not checked
+            # What the database sees to is not checked, but in a log, which may be older than the key.
+            nullable=alias not in key_aliases or not (column.is_nullable or is_captured),
             key=alias in key_aliases,
             source=alias,
             is_lenient=engine.is_lenient,

@@ -146,6 +146,10 @@ class Broker:
             self._not_granted_at = time.monotonic()
         return min(quiet, time.monotonic() - self._not_granted_at) > QUIET
 
+    def is_between(self) -> bool:
+        """Each message is for itself."""
+        return True
+
     def receive(self, seconds: float) -> list[Message]:
         """What comes within so many seconds."""
         return self.subscriber.receive(seconds)

@@ -11,7 +11,7 @@ from ingestion.errors import Disconnected
 from ingestion.spool import Spool, Writer
 
 LONGEST_DRAIN = 60.0
-"""Seconds after which a run goes on, whatever still comes; the rest comes to the next one."""
+"""Seconds after which a run goes on, whatever still comes, as soon as it may; the rest comes to the next one."""
 
 LONGEST_PAUSE = 30.0
 """Seconds between two tries to connect, at most."""
@@ -30,6 +30,9 @@ class Source(Protocol):
     def has_all(self, quiet: float) -> bool:
         """Whether all has come that was there when we connected, as far as one can know after so many seconds without
         anything new."""
+
+    def is_between(self) -> bool:
+        """Whether a run may go on with what has come."""
 
     def receive(self, seconds: float) -> list[Any]:
         """What comes within so many seconds; raises Disconnected."""
@@ -54,7 +57,7 @@ def drain(source: Source, spool: Spool, tell: Callable[[str], None]) -> None:
         while not source.has_all(time.monotonic() - last):
             if _take(source, writer, 0.2):
                 last = time.monotonic()
-            if time.monotonic() - begun > LONGEST_DRAIN:
+            if time.monotonic() - begun > LONGEST_DRAIN and source.is_between():
                 tell(f"more still came after {LONGEST_DRAIN:.0f} seconds: it comes to the next run, or to `collect`")
                 break
         source.close()

@@ -363,11 +363,11 @@ _KEYS = """
     order by i.indisprimary desc, count(*), i.indexrelid
 """
 
-# Of every table the columns that its log has of a row's old version.
+# Of every table that has a log the columns that it has of a row's old version.
 _REPLICA_IDENTITIES = """
     select {database} || '/' || c.oid as identity, array_agg(a.attname::text order by a.attnum) as names
     from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-    where c.relkind in ('r', 'p') and (c.relreplident = 'f' or exists (
+    where c.relkind in ('r', 'p') and c.relpersistence = 'p' and (c.relreplident = 'f' or exists (
         select from pg_index i where i.indrelid = c.oid and a.attnum = any (i.indkey)
             and case c.relreplident when 'd' then i.indisprimary when 'i' then i.indisreplident end
     ))

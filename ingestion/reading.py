@@ -353,9 +353,7 @@ class _Reading:
         """A Log's changes, completed and then typed as a page's rows are; a gone mark is typed for its key."""
         contract, types, read = self.stream.contract, changes.rows.types, self._file()
         changes.rows.copy(changes.rows.sql, read)
-        whole = log_changes.complete(
-            self.db, self.raw, contract, f"({_parquet(read)})", types, is_followed=changes.is_followed
-        )
+        whole = log_changes.complete(self.db, self.raw, contract, f"({_parquet(read)})", types)
         typed = contracts.typing_query(contract, whole, {**types, FAULT: "VARCHAR"})
         contracts.copy_to_parquet(self.db, typed, staged := self._file())
         self.db.execute(f"create or replace temp view accepted as {_parquet(staged)} where _reason is null")
@@ -374,7 +372,12 @@ class _Reading:
         self.db.execute(f"""
             create or replace temp view new as
             select * replace ({own}), '{self._load_id}' as _dlt_load_id
-            from (from accepted union all by name from truncated_rows)
+            from (from accepted union all by name from truncated_rows) as changes
+            anti join (  -- what a run that failed later, or --full, comes across once more
+                select _key, {VERSION}, {MARK} from {self.raw}
+                where {VERSION} >= (select min({VERSION}) from accepted)
+            ) as there on changes._key = there._key and changes.{VERSION} = there.{VERSION}
+                and changes.{MARK} is not distinct from there.{MARK}
         """)
         self.unknown |= contracts.unknown_names(self.db, "new")
         columns = ", ".join(
@@ -384,11 +387,14 @@ class _Reading:
         loaded = contracts.copy_to_parquet(self.db, f"select {columns} from new", file := self._file())
         ((gone,),) = self.db.execute(f"select count(*) from new where {MARK} is not null").fetchall()
         told = "_position as position, _reason as reason, _original as original, _key, _observed_at as observed_at"
-        rejected = self.db.sql(f"{_parquet(staged)} where _reason is not null").project(told).to_arrow_table()
+        unfit = f"{_parquet(staged)} where _reason is not null and {VERSION} > {contracts.literal(changes.covered)}"
+        rejected = self.db.sql(unfit).project(told).to_arrow_table()
         self.db.execute(f"insert into changed by name select _key, {VERSION}, _observed_at, _row_hash, {MARK} from new")
+        self.is_known_whole = False  # of before these changes
         self.has_rows |= loaded > 0
         self.counts["marked_gone"] += gone
-        self._count(loaded - gone, loaded - gone, rejected.num_rows)
+        ((accepted,),) = self.db.execute(f"select count(*) from accepted where {MARK} is null").fetchall()
+        self._count(accepted, loaded - gone, rejected.num_rows)
         if loaded:
             yield dlt.mark.with_file_import(str(file), "parquet", loaded)
         if rejected.num_rows:

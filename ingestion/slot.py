@@ -7,12 +7,12 @@ it was removed or has lost its log, another epoch begins, in which every table i
 
 import contextlib
 import json
-import os
 import re
 import select
 import struct
 import time
 import uuid
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import psycopg
@@ -22,7 +22,7 @@ from ingestion import contract as contracts
 from ingestion.contract import literal
 from ingestion.errors import Disconnected, SourceError, scrub
 from ingestion.pgoutput import PREFIX, Decoder, commit_of, version_of
-from ingestion.spool import Spool, sync
+from ingestion.spool import Spool, write_whole
 
 MEMORY = "slot.json"
 OLDEST_VERSION = 14
@@ -40,7 +40,7 @@ and a connection that is dead is found out."""
 PATIENCE = 10.0
 """Seconds for which another reader of the slot may still be there."""
 DEAD_AFTER = 300.0
-"""Seconds in which what we wrote has to come back."""
+"""Seconds in which something has to come while we wait for what we wrote."""
 
 # What values are written as must not depend on settings of the role or the database.
 SESSION = """
@@ -50,10 +50,12 @@ SESSION = """
 
 
 class Snapshot(NamedTuple):
-    """Of the database: its name, and the version that is later than all it sees and earlier than all it does not."""
+    """Of the database: its name, the version that is later than all it sees and earlier than all it does not, and when
+    it was made."""
 
     name: str
     version: str
+    made_at: datetime
 
 
 class Slot:
@@ -83,7 +85,7 @@ class Slot:
         if the slot is not ours, else Disconnected."""
         self._stream = self._open(replication="database")
         memory, health = self.memory, self._health()
-        system, notes = self._command(self._stream, "IDENTIFY_SYSTEM")[0]["systemid"], []
+        system, notes = self._command(self._stream, "IDENTIFY_SYSTEM")[0], []
         if because := self._begins_anew(memory, health, system):
             notes = [f"{because}: every table is read as a whole once more"] if memory else [because]
             memory = self._begin(memory, health, system, because)
@@ -100,6 +102,10 @@ class Slot:
     def has_all(self, quiet: float) -> bool:
         """Whether all has come that was committed before we connected."""
         return self._decoder.heard == self._marker
+
+    def is_between(self) -> bool:
+        """Whether a transaction has come, and no part of another one."""
+        return self._decoder.position > 0 and not self._decoder.in_transaction
 
     def receive(self, seconds: float) -> list[tuple]:
         """What comes within so many seconds, at most some thousand changes; raises Disconnected."""
@@ -152,7 +158,7 @@ class Slot:
         command = f"CREATE_REPLICATION_SLOT {name} TEMPORARY LOGICAL pgoutput (SNAPSHOT 'export')"
         answer = self._command(self._export, command)[0]
         version = version_of(self.memory["epoch"], _number(answer["consistent_point"]), 0)
-        return Snapshot(answer["snapshot_name"], version)
+        return Snapshot(answer["snapshot_name"], version, datetime.now(UTC))
 
     def health(self) -> str:
         """How the slot is, for a person; raises as `connect` does."""
@@ -195,6 +201,11 @@ class Slot:
                 f"the replication slot {self.name} of {self.where} is none of pgoutput in this database: give another "
                 "name with the option slot"
             )
+        if health["confirmed"] is None:
+            raise Disconnected(
+                f"{self.where}: the replication slot {self.name} is being made, for a process that may be gone: "
+                "it waits for transactions that have written and are still open (see pg_stat_activity)"
+            )
         health["warning"] = ""
         if health["wal_status"] not in ("reserved", "lost"):
             room = f", and may drop it after {health['room']} more" if health["room"] else ""
@@ -204,7 +215,7 @@ class Slot:
             )
         return health
 
-    def _begins_anew(self, memory: dict[str, Any], health: dict[str, Any] | None, system: str) -> str:
+    def _begins_anew(self, memory: dict[str, Any], health: dict[str, Any] | None, system: dict[str, str]) -> str:
         """Why what comes from now on does not continue what we have; empty if it does. Raises SourceError if the slot
         may be somebody else's."""
         if health and (not memory or memory["slot"] != self.name):
@@ -222,20 +233,25 @@ class Slot:
                 f"the replication slot is {self.name} now. If {memory['slot']} is not needed any more: "
                 f"select pg_drop_replication_slot('{memory['slot']}')"
             )
-        if memory["system"] != system:
-            return f"{self.where} is another server than before"
+        if memory["system"] != _history(system):
+            return f"{self.where} is another server than before, or one from a backup"
         if health is None:
             return f"the replication slot {self.name} was removed"
         if health["wal_status"] == "lost":
             return f"the replication slot {self.name} has lost its log, which grew beyond max_slot_wal_keep_size"
+        if _number(system["xlogpos"]) < memory["confirmed"]:
+            return f"{self.where} is from a backup: its log ends before what we have of it"
         if _number(health["confirmed"]) > memory["confirmed"]:
             return f"the replication slot {self.name} was moved on by somebody else"
         return ""
 
-    def _begin(self, memory: dict[str, Any], health: dict[str, Any] | None, system: str, because: str) -> dict:
+    def _begin(
+        self, memory: dict[str, Any], health: dict[str, Any] | None, system: dict[str, str], because: str
+    ) -> dict[str, Any]:
         """Begins an epoch, with a slot that the server may have already; returns what is remembered from now on."""
         number = max(time.time_ns() // 1000, int(memory.get("epoch", 0)) + 1)
-        memory = {"slot": self.name, "system": system, "epoch": f"{number:016}", "because": because, "confirmed": None}
+        epoch, system = f"{number:016}", _history(system)
+        memory = {"slot": self.name, "system": system, "epoch": epoch, "because": because, "confirmed": None}
         self._remember(memory)
         if health and health["wal_status"] == "lost":
             self.query("select to_json(pg_drop_replication_slot(%s)::text)", self.name)
@@ -251,13 +267,7 @@ class Slot:
 
     def _remember(self, memory: dict[str, Any]) -> None:
         """Writes `slot.json`, to the disk."""
-        part = self.spool.folder / f"{MEMORY}.part"
-        with open(part, "w") as file:
-            json.dump(memory, file)
-            file.flush()
-            os.fsync(file.fileno())
-        part.rename(self.spool.folder / MEMORY)
-        sync(self.spool.folder)
+        write_whole(self.spool.folder / MEMORY, json.dumps(memory))
 
     def _last_commit(self, epoch: str) -> int:
         """The LSN of the newest commit in the spool."""
@@ -291,6 +301,7 @@ class Slot:
         pgconn, until = connection.pgconn, time.monotonic() + LONGEST_WAIT
         pgconn.send_query(command.encode())
         rows: list[dict[str, str]] = []
+        problem = ""
         while True:
             while pgconn.flush() or pgconn.is_busy():
                 if (left := until - time.monotonic()) <= 0:
@@ -302,7 +313,9 @@ class Slot:
                 select.select([pgconn.socket], [], [], min(left, 1.0))
                 pgconn.consume_input()
             result = pgconn.get_result()
-            if result is None:
+            if result is None:  # only now the connection is ready for another command
+                if problem:
+                    raise self._failed(problem)
                 return rows
             if result.status == ExecStatus.TUPLES_OK:
                 names = [result.fname(column).decode() for column in range(result.nfields)]
@@ -312,7 +325,7 @@ class Slot:
             elif result.status == ExecStatus.COPY_BOTH:
                 return rows
             elif result.status != ExecStatus.COMMAND_OK:
-                raise self._failed(result.error_message.decode(errors="replace"))
+                problem = result.error_message.decode(errors="replace")
 
     def _take(self, data: bytes) -> list[tuple]:
         """The records in a message of the stream."""
@@ -329,10 +342,12 @@ class Slot:
         """Between what comes: confirms, and sees to it that something comes."""
         self.acknowledge([])
         now = time.monotonic()
-        if now - max(self._heard_at, self._asked_at) > HEARTBEAT:
-            if self._decoder.heard != self._marker and now - self._asked_at > DEAD_AFTER:
-                raise self._failed("it sends nothing any more")
-            self._ask()
+        silence = now - max(self._heard_at, self._asked_at)
+        if self._decoder.heard == self._marker:
+            if silence > HEARTBEAT:
+                self._ask()
+        elif silence > DEAD_AFTER:
+            raise self._failed("it sends nothing any more")
 
     def _ask(self) -> None:
         """Writes to the log what comes back to us, after all that was committed before."""
@@ -369,6 +384,11 @@ _HEALTH = """
     )
     from pg_replication_slots where slot_name = %s
 """
+
+
+def _history(system: dict[str, str]) -> str:
+    """Of the server, of which LSNs tell the order: it has another one when it comes back from an archive."""
+    return f"{system['systemid']}/{system['timeline']}"
 
 
 def _number(lsn: str) -> int:

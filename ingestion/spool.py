@@ -160,6 +160,16 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Writes a text to the disk: the file has the old one or the new one, whenever we are killed."""
+    with open(new := path.with_name(f"{path.name}.new"), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    new.rename(path)
+    sync(path.parent)
+
+
 def _records(journal: bytes) -> list[tuple]:
     """The records of a journal, but for a last write that was cut off, of which nobody was told."""
     records: list[tuple] = []

@@ -148,13 +148,13 @@ class Changes:
     `rows` has the contract's source columns, and VERSION, MARK (gone: the row has its key only), OBSERVED_AT,
     `_position`, UNFIT, and UNCHANGED: a list of the columns whose value is that of the version before. That may be
     under another key, of which there is a gone mark with the same version: then MOVED is true. `truncated`: (version,
-    when) of moments at which all rows went. `is_followed` by a page with the whole table, so that a change of which
-    the version before is not known need not be kept.
+    when) of moments at which all rows went. Up to the version `covered` a page has, or will have, the whole table, so
+    that a change which can't be typed or completed need not be kept.
     """
 
     rows: Query
     truncated: list[tuple[str, datetime]]
-    is_followed: bool = False
+    covered: str = ""
 
 
 @dataclasses.dataclass
