@@ -75,7 +75,12 @@ class Capture:
             raise SourceError(arrivals.failure)
         table = self._table(stream)
         self._prove_published(stream, table)
-        state = {"contract": fingerprint(stream), "identity": table.identity, "epoch": arrivals.epoch}
+        state = {
+            "contract": fingerprint(stream),
+            "identity": table.identity,
+            "form": table.form,
+            "epoch": arrivals.epoch,
+        }
         forgotten = self._forgotten
         is_followed = loaded < forgotten or any(kept.get(name) != value for name, value in state.items())
         window.state = {**kept, "loaded": max(loaded, arrivals.reached, forgotten)}
@@ -317,7 +322,7 @@ def _why(kept: dict[str, Any], arrivals: Arrivals, forgotten: str) -> str:
         return arrivals.because
     if kept["loaded"] < forgotten:
         return "changes that it has not loaded, since it was left out or the warehouse is from a backup, are removed"
-    return "its columns or its key are others than before"
+    return "its columns or its key are others than before, or all rows were written anew"
 
 
 def _name(table: Table) -> str:

@@ -126,6 +126,7 @@ class Postgres(Engine):
         logged = {
             identity: tuple(names) for identity, names in self.rows(_REPLICA_IDENTITIES.format(database=database))
         }
+        forms = dict(self.rows(_FORMS.format(database=database)))
         references: dict[str, list[tuple[str, str, str, str]]] = {}
         for identity, *reference in self.rows(_REFERENCES.format(database=database)):
             references.setdefault(identity, []).append(tuple(reference))
@@ -144,6 +145,7 @@ class Postgres(Engine):
                     cursor=TRANSACTION if may_follow else None,
                     references=tuple(references.get(identity, ())),
                     replica_identity=logged.get(identity, ()),
+                    form=forms.get(identity, ""),
                 )
             )
         return found
@@ -371,6 +373,18 @@ _REPLICA_IDENTITIES = """
         select from pg_index i where i.indrelid = c.oid and a.attnum = any (i.indkey)
             and case c.relreplident when 'd' then i.indisprimary when 'i' then i.indisreplident end
     ))
+    group by c.oid
+"""
+
+# Of every table its file, which is another one when all rows were written anew, and its columns and their types as it
+# has them: one that was dropped and made again has another number, and values of an enum may be renamed.
+_FORMS = """
+    select {database} || '/' || c.oid as identity, md5(concat_ws(' ', pg_relation_filenode(c.oid),
+        string_agg(concat_ws(' ', a.attnum, a.atttypid, a.atttypmod,
+            (select string_agg(e.enumlabel, ' ' order by e.oid) from pg_enum e where e.enumtypid = a.atttypid)
+        ), ',' order by a.attnum))) as form
+    from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+    where c.relkind in ('r', 'p')
     group by c.oid
 """
 

@@ -84,6 +84,8 @@ class Table:
     """PostgreSQL: an ordinary table, which DuckDB's scanner reads in parallel."""
     replica_identity: tuple[str, ...] = ()
     """PostgreSQL: the columns of a row's old version that its log has."""
+    form: str = ""
+    """PostgreSQL: changes when its rows may have changed without a word in the log."""
     problem: str = ""
     """Why it can't be read."""
     note: str = ""

@@ -102,7 +102,8 @@ def test_columns_of_any_name(source):
     columns = ", ".join('"' + name.replace('"', '""') + '" text' for name in NAMES)
     values = ", ".join(f"'{number} {{}}'" for number, _ in enumerate(NAMES))
     source.create(
-        f"create table t (id int primary key, big text, n int[], {columns}); alter table t alter big set storage external"
+        f"create table t (id int primary key, big text, n int[], {columns}); "
+        "alter table t alter big set storage external"
     )
     source.execute(f"insert into t values (1, {BIG.format(1)}, null, {values.format(*['a'] * len(NAMES))})")
     source.run()
