@@ -20,6 +20,7 @@ from ingestion import live
 from ingestion.contract import MARK, MOVED, OBSERVED_AT, TEXTS, UNCHANGED, UNFIT, VERSION, literal, quote, registered
 from ingestion.errors import PartFailed, SourceError, explain
 from ingestion.pgoutput import SCHEMA
+from ingestion.postgres import Postgres
 from ingestion.reading import resources
 from ingestion.slot import Slot, Snapshot
 from ingestion.spool import InUse, Spool, write_whole
@@ -36,21 +37,24 @@ ASKED_AT_ONCE = 5_000
 
 @dataclasses.dataclass(frozen=True)
 class Arrivals:
-    """What the spool had when the run began: its files, each with its newest version; the version of the last commit;
-    the log's epoch and why it began; what failed while the slot was drained."""
+    """What the spool had when the run began: its files, each with its newest version, and which of them have changes of
+    a table; the version of the last commit; the log's epoch and why it began; what failed while the slot was drained.
+    """
 
     files: dict[Path, str]
+    tables: dict[tuple[str, str], list[Path]]
     reached: str
     epoch: str
     because: str
     failure: str
 
 
-class Capture:
-    """Reads streams that are Logs from the slot's spool, and others as `tables` does."""
+class Capture(Tables):
+    """Reads streams that are Logs from the slot's spool, and others as tables are read."""
 
-    def __init__(self, tables: Tables, publication: str, slot: str, folder: Path) -> None:
-        self.tables, self.engine, self.spool = tables, tables.engine, Spool(folder, SCHEMA)
+    def __init__(self, engine: Postgres, publication: str, slot: str, folder: Path) -> None:
+        super().__init__(engine)
+        self.spool = Spool(folder, SCHEMA)
         self.source = Slot(self.engine.credentials, self.engine.where, slot, publication, self.spool)
         self._notes: list[str] = []
         self._is_awaited: set[str] = set()
@@ -64,7 +68,7 @@ class Capture:
     def read(self, stream: Stream, window: Window) -> Iterator[Page | Changes | KeySweep]:
         """Yields a Log's changes since the last run, and after them the whole table where that is needed."""
         if not isinstance(stream.kind, Log):
-            yield from self.tables.read(stream, window)
+            yield from super().read(stream, window)
             return
         arrivals, kept = self._arrivals, window.state
         window.notes += self._notes
@@ -74,6 +78,11 @@ class Capture:
         if not arrivals.epoch:
             raise SourceError(arrivals.failure)
         table = self._table(stream)
+        if not table.replica_identity:
+            raise SourceError(
+                f"the log does not tell the rows of {_name(table)} apart any more, since it has no primary key and no "
+                f"other replica identity. Give it one, or drop the raw table {stream.name}, which is then read in full"
+            )
         self._prove_published(stream, table)
         state = {
             "contract": fingerprint(stream),
@@ -83,15 +92,21 @@ class Capture:
         }
         forgotten = self._forgotten
         is_followed = loaded < forgotten or any(kept.get(name) != value for name, value in state.items())
+        # A partition that is truncated or detached takes its rows along without a word in the log.
+        is_followed |= bool(kept.get("partitions", {}).items() - table.partitions.items())
+        state["partitions"] = table.partitions
         window.state = {**kept, "loaded": max(loaded, arrivals.reached, forgotten)}
         window.is_complete = False
-        records = f"""(
-            from {_spooled(arrivals.files)} where table_schema = {literal(table.schema)}
-                and table_name = {literal(table.name)} and version > {literal(loaded)}
-                and version <= {literal(arrivals.reached)}
-        )"""
-        if arrivals.files and self._rows(f"select 1 from {records} limit 1"):
-            yield self._changes(stream, table, records, arrivals.reached if is_followed else kept.get("snapshot", ""))
+        if files := [file for file in arrivals.tables.get((table.schema, table.name), ()) if file in arrivals.files]:
+            records = f"""(
+                from {_spooled(files)} where table_schema = {literal(table.schema)}
+                    and table_name = {literal(table.name)} and version > {literal(loaded)}
+                    and version <= {literal(arrivals.reached)}
+            )"""
+            covered = arrivals.reached if is_followed else kept.get("snapshot", "")
+            yield self._changes(stream, table, records, covered)
+            if window.rejected:
+                window.state.pop("epoch", None)  # the next run reads it as a whole
         if is_followed:
             if "loaded" in kept:
                 because = _why(kept, arrivals, forgotten)
@@ -100,14 +115,14 @@ class Capture:
             if isinstance(snapshot := self._snapshot, SourceError):
                 raise snapshot
             window.is_complete = True
-            yield Page(self.tables.query(stream, table, None), snapshot.made_at, version=snapshot.version)
+            yield Page(self.query(stream, table, None), snapshot.made_at, version=snapshot.version)
             window.state |= {**state, "snapshot": snapshot.version}
         if arrivals.failure:
             raise PartFailed(arrivals.failure)
 
     def check(self, stream: Stream) -> str:
         """How many rows a table has; raises SourceError if it can't be read, or its changes do not come."""
-        told = self.tables.check(stream)
+        told = super().check(stream)
         if not isinstance(stream.kind, Log):
             return told
         self._prove_published(stream, self._table(stream))
@@ -116,14 +131,15 @@ class Capture:
     def close(self) -> None:
         """Lets go of all connections."""
         self.source.close()
-        self.tables.close()
-        self.__dict__.pop("_arrivals", None)
-        self.__dict__.pop("_snapshot", None)
+        super().close()
+        for answer in ("_arrivals", "_snapshot", "_published"):
+            self.__dict__.pop(answer, None)
 
     @functools.cached_property
     def _db(self) -> duckdb.DuckDBPyConnection:
         """Types what is in the spool."""
-        return contracts.engine(memory_limit=MEMORY, temp_directory=str(self.spool.folder / "tmp"))
+        folder = str(self.spool.folder / "tmp")
+        return contracts.engine(memory_limit=MEMORY, temp_directory=folder, preserve_insertion_order=False)
 
     def _rows(self, query: str) -> list[tuple]:
         return self._db.execute(query).fetchall()
@@ -136,22 +152,21 @@ class Capture:
             live.drain(self.source, self.spool, self._notes.append)
         except InUse as error:
             failure = "" if self.source.memory.get("confirmed") else f"{error}, which is only beginning"
+            self._notes += [] if failure or self.source.is_read() else [f"{error}, but is not connected: nothing comes"]
         except (SourceError, OSError) as error:
             failure = explain(error)
         memory, files = self.source.memory, self.spool.files()
         if memory.get("confirmed") is None:
-            return Arrivals({}, "", "", "", failure)
-        found = (
-            self._rows(
-                "select filename, max(version), coalesce(max(version) filter (kind = 'commit'), '') "
-                f"from {_spooled(files)} group by filename"
-            )
-            if files
-            else []
-        )
-        newest = {Path(name): version for name, version, _ in found}
-        reached = max((commit for *_, commit in found), default="")
-        return Arrivals(newest, reached, memory["epoch"], memory["because"], failure)
+            return Arrivals({}, {}, "", "", "", failure)
+        newest: dict[Path, str] = {}
+        tables: dict[tuple[str, str], list[Path]] = {}
+        reached = ""
+        for name, schema, table, version, commit in self._rows(_FILES.format(_spooled(files))) if files else ():
+            file = Path(name)
+            newest[file] = max(newest.get(file, ""), version)
+            tables.setdefault((schema, table), []).append(file)
+            reached = max(reached, commit or "")
+        return Arrivals(newest, tables, reached, memory["epoch"], memory["because"], failure)
 
     @functools.cached_property
     def _snapshot(self) -> Snapshot | SourceError:
@@ -192,7 +207,7 @@ class Capture:
         name = self.source.publication
         found = self.source.query("select to_json(p) from pg_publication p where pubname = %s", name)
         if not found:
-            tables = ", ".join(_name(table) for table in self.tables.catalog if table.replica_identity)
+            tables = ", ".join(_name(table) for table in self.catalog if table.replica_identity)
             raise SourceError(
                 f"there is no publication {name} in {self.engine.where}. As the tables' owner: create publication "
                 f"{name} for table {tables or '...'} with (publish_via_partition_root = true)"
@@ -228,7 +243,7 @@ class Capture:
 
     def _table(self, stream: Stream) -> Table:
         """The stream's table, without columns that the log does not have."""
-        table = self.tables.find(stream)
+        table = self.find(stream)
         return dataclasses.replace(table, columns=tuple(c for c in table.columns if not c.is_generated))
 
     def _columns(self, stream: Stream, table: Table) -> dict[str, Column]:
@@ -237,7 +252,10 @@ class Capture:
 
     def _changes(self, stream: Stream, table: Table, records: str, covered: str) -> Changes:
         """The changes in `records` (SQL in parentheses, of the spool's columns), typed as the table's columns are."""
-        columns = self._columns(stream, table)
+        columns, once = self._columns(stream, table), ""
+        twice = f"select version from {records} group by version having count(*) > 1 limit 1"
+        if self._rows(twice):  # a part of a transaction may have come again, as a part of the whole
+            once = "qualify row_number() over (partition by version) = 1"
         keys = {f.source for f in stream.contract.key}
         members = ", ".join(literal("/" + _escaped(column.name)) for column in columns.values())
         key_members = ", ".join(literal("/" + _escaped(columns[alias].name)) for alias in keys)
@@ -269,10 +287,7 @@ class Capture:
         cases = " ".join(f"when {literal(name)} then {literal(alias)}" for name, alias in renamed.items())
         unchanged = f"list_transform(unchanged, lambda name: case name {cases} else name end)" if cases else "unchanged"
         sql = f"""
-            with records as (
-                from {records} where kind in ('insert', 'update', 'delete')
-                qualify row_number() over (partition by version) = 1  -- a part of a transaction may have come twice
-            ),
+            with records as (from {records} where kind in ('insert', 'update', 'delete') {once}),
             changes as (
                 select version as {VERSION}, committed_at as {OBSERVED_AT},
                     json_extract_string(row, [{members}]) as {TEXTS}, {unchanged} as {UNCHANGED},
@@ -296,22 +311,27 @@ class Capture:
     def _ask_for(self, column: Column, texts: str, table: str) -> None:
         """Makes a table of what PostgreSQL prints, in `texts` (SQL), and of what a column is read as: its own arrays,
         say, as JSON. Texts that are no values of the column's type any more are left out."""
-        asked = [text for (text,) in self._rows(texts) if text is not None]
         value = column.reads.format(f"text::{column.declared}")
         query = f"select json_build_array(text, {value}) from unnest(%s::text[]) as text"
-        found: list[list[str]] = []
-        for start in range(0, len(asked), ASKED_AT_ONCE):
-            chunk = asked[start : start + ASKED_AT_ONCE]
+        self._db.execute(f"create or replace temp table {table} (text varchar, value varchar)")
+        asked = self._db.cursor().execute(f"from ({texts}) as asked (text) where text is not null")
+        while chunk := [text for (text,) in asked.fetchmany(ASKED_AT_ONCE)]:
             try:
-                found += self.source.query(query, chunk)
+                found = self.source.query(query, chunk)
             except SourceError:
+                found = []
                 for text in chunk:
                     with contextlib.suppress(SourceError):
                         found += self.source.query(query, [text])
-        texts, values = zip(*found, strict=True) if found else ((), ())
-        answers = pa.table({"text": pa.array(texts, pa.string()), "value": pa.array(values, pa.string())})
-        with registered(self._db, answers=answers):
-            self._db.execute(f"create or replace temp table {table} as from answers")
+            columns = [pa.array([pair[place] for pair in found], pa.string()) for place in (0, 1)]
+            with registered(self._db, answers=pa.table(columns, ["text", "value"])):
+                self._db.execute(f"insert into {table} from answers")
+
+
+_FILES = """
+    select filename, table_schema, table_name, max(version), max(version) filter (kind = 'commit')
+    from {} group by filename, table_schema, table_name order by filename
+"""
 
 
 def _why(kept: dict[str, Any], arrivals: Arrivals, forgotten: str) -> str:
@@ -322,7 +342,7 @@ def _why(kept: dict[str, Any], arrivals: Arrivals, forgotten: str) -> str:
         return arrivals.because
     if kept["loaded"] < forgotten:
         return "changes that it has not loaded, since it was left out or the warehouse is from a backup, are removed"
-    return "its columns or its key are others than before, or all rows were written anew"
+    return "its columns, its key or its partitions are others than before, or all rows were written anew"
 
 
 def _name(table: Table) -> str:

@@ -50,6 +50,9 @@ VERSION, MARK, UNCHANGED, MOVED = "_version", "_mark", "_unchanged", "_moved"
 TEXTS, KEY = "_texts", "_key"
 """And these, while they are made and completed."""
 
+LARGEST_GROUP = 16 * 2**20
+"""Bytes of rows that are held at once while they are written, where their order is of no matter."""
+
 DEEPEST = 16_384
 """Bytes, and so brackets in each other, that every stack has room for."""
 
@@ -648,8 +651,11 @@ def other_members(line: str, known: Iterable[str]) -> str:
 
 def copy_to_parquet(connection: duckdb.DuckDBPyConnection, sql: str, path: Path) -> int:
     """Writes the result of a query to a file that is read once, soon: compressed as quickly as can be, in row groups of
-    which each of DuckDB's threads takes one. Returns the number of rows."""
+    which each of DuckDB's threads takes one, and of few rows if those are large. Returns the number of rows."""
     options = "format parquet, compression snappy, dictionary_size_limit 1000, row_group_size 20480"
+    ((is_in_order,),) = connection.execute("select current_setting('preserve_insertion_order')").fetchall()
+    if not is_in_order:
+        options += f", row_group_size_bytes {LARGEST_GROUP}"
     ((count,),) = connection.execute(f"copy ({sql}) to {literal(str(path))} ({options})").fetchall()
     return count
 

@@ -125,32 +125,26 @@ def _system(name: str, options: dict[str, Any]) -> System:
                 "column, and mode = full or incremental"
             )
     engine = ENGINES[scheme[1]](credentials)
-    is_captured = _is_captured(name, engine, options)
-    tables = Tables(engine, options["schemas"] if engine.must_name_schemas else None)
+    if is_captured := _is_captured(name, engine, options):
+        publication, slot = options["publication"] or "catchment", options["slot"] or "catchment"
+        tables: Tables = Capture(engine, publication, slot, spool_path(name))
+    else:
+        tables = Tables(engine, options["schemas"] if engine.must_name_schemas else None)
     streams = Catalog(lambda: _streams(tables, options["schemas"], options["tables"], declarations, is_captured))
 
     @dlt.source(name=name)
     def source(run: Run | None = None, streams: Sequence[Stream] = streams):
-        """The tables of the database as streams, all in one snapshot."""
-        return resources(streams, tables, run)
+        """The tables of the database as streams, all in one snapshot, or as streams of their changes."""
+        return tables.resources(streams, run) if is_captured else resources(streams, tables, run)
 
-    database = dataclasses.replace(
+    return dataclasses.replace(
         declaration,
         description=f"The {engine.title} database {engine.where}.",
         streams=streams,
         source=source,
         reader=lambda **_: tables,
+        is_live=is_captured,
     )
-    if not is_captured:
-        return database
-    capture = Capture(tables, options["publication"] or "catchment", options["slot"] or "catchment", spool_path(name))
-
-    @dlt.source(name=name)
-    def captured(run: Run | None = None, streams: Sequence[Stream] = streams):
-        """The tables of the database as streams of changes."""
-        return capture.resources(streams, run)
-
-    return dataclasses.replace(database, source=captured, reader=lambda **_: capture, is_live=True)
 
 
 def _is_captured(name: str, engine: Engine, options: dict[str, Any]) -> bool:

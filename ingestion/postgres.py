@@ -127,6 +127,9 @@ class Postgres(Engine):
             identity: tuple(names) for identity, names in self.rows(_REPLICA_IDENTITIES.format(database=database))
         }
         forms = dict(self.rows(_FORMS.format(database=database)))
+        partitions: dict[str, dict[str, str]] = {}
+        for identity, partition, form in self.rows(_PARTITIONS.format(database=database)):
+            partitions.setdefault(identity, {})[partition] = form
         references: dict[str, list[tuple[str, str, str, str]]] = {}
         for identity, *reference in self.rows(_REFERENCES.format(database=database)):
             references.setdefault(identity, []).append(tuple(reference))
@@ -146,6 +149,7 @@ class Postgres(Engine):
                     references=tuple(references.get(identity, ())),
                     replica_identity=logged.get(identity, ()),
                     form=forms.get(identity, ""),
+                    partitions=partitions.get(identity, {}),
                 )
             )
         return found
@@ -386,6 +390,12 @@ _FORMS = """
     from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
     where c.relkind in ('r', 'p')
     group by c.oid
+"""
+
+_PARTITIONS = """
+    select {database} || '/' || pg_partition_root(c.oid)::oid as identity, c.oid::text as partition,
+        coalesce(pg_relation_filenode(c.oid)::text, '') as form
+    from pg_class c where c.relispartition and c.relkind in ('r', 'f')
 """
 
 _REFERENCES = """

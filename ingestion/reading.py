@@ -398,7 +398,7 @@ class _Reading:
         if loaded:
             yield dlt.mark.with_file_import(str(file), "parquet", loaded)
         if rejected.num_rows:
-            self.window.state.pop("epoch", None)
+            self.window.rejected += rejected.num_rows
             yield rejected_rows(self.stream, self.run, rejected)
         for done in (read, staged, *(() if loaded else (file,))):
             done.unlink()

@@ -33,6 +33,9 @@ NOTES = "notes.txt"
 AGE, ROWS, BYTES = 1.0, 100_000, 64 * 2**20
 """A journal becomes a Parquet file when it is so many seconds old, has so many records, or so many bytes."""
 
+GROUP = 8 * 2**20
+"""Bytes of a journal that become a row group."""
+
 
 class InUse(SourceError):
     """Another process writes into the spool."""
@@ -94,7 +97,8 @@ class Spool:
             table = pa.table([pa.array(column, kind) for column, kind in columns], self.schema)
             file = journal.with_suffix(".parquet")
             with open(part := journal.with_suffix(".part"), "wb") as output:
-                pq.write_table(table, output)
+                # Whoever reads it holds a row group at a time.
+                pq.write_table(table, output, row_group_size=max(1, len(records) * GROUP // journal.stat().st_size))
                 output.flush()
                 os.fsync(output.fileno())
             part.rename(file)

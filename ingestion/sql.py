@@ -24,7 +24,7 @@ import pyarrow as pa
 from ingestion import contract as contracts
 from ingestion.contract import UNFIT, Field, literal, quote
 from ingestion.errors import SourceError, keep_secret, scrub
-from ingestion.stream import Buckets, KeySweep, Page, Query, Stream, Window
+from ingestion.stream import Buckets, KeySweep, Log, Page, Query, Stream, Window
 
 CHUNK_KEYS = 5_000
 OVERLAP = timedelta(minutes=10)
@@ -86,6 +86,8 @@ class Table:
     """PostgreSQL: the columns of a row's old version that its log has."""
     form: str = ""
     """PostgreSQL: changes when its rows may have changed without a word in the log."""
+    partitions: dict[str, str] = dataclasses.field(default_factory=dict, hash=False)
+    """PostgreSQL: the same of each partition."""
     problem: str = ""
     """Why it can't be read."""
     note: str = ""
@@ -357,6 +359,10 @@ class Tables:
 
     def read(self, stream: Stream, window: Window) -> Iterator[Page | KeySweep]:
         """Yields the stream's rows, and after an incremental read that leaves a difference the sweep of its keys."""
+        if isinstance(stream.kind, Log):
+            raise SourceError(
+                f"the raw table {stream.name} has captured changes: set mode back to cdc, or drop it and read anew"
+            )
         table, observed_at = self.find(stream), datetime.now(UTC)
         self._prove_key(stream, table)
         cursor = self._cursor(stream, table, window)

@@ -215,8 +215,8 @@ class Window:
     are all that the source has, so that what is missing is gone. `state` is a small dict of the reader's own, kept in
     the destination if the reading completes. While pages are consumed, `read` counts their rows, `loaded` those that go
     to raw, `appeared` the keys among them that raw did not have, and `moved` sums up by how much cursors grew
-    (microseconds, or the integer), and `key_number` (SQL over the contract's columns) of the keys that appeared. The
-    reader adds to `notes` what a person should know.
+    (microseconds, or the integer), and `key_number` (SQL over the contract's columns) of the keys that appeared.
+    `rejected` counts changes of a Log that were. The reader adds to `notes` what a person should know.
     """
 
     since: datetime | None
@@ -230,6 +230,7 @@ class Window:
     loaded: int = 0
     appeared: int = 0
     moved: int = 0
+    rejected: int = 0
     key_number: str = "0"
 
     def __post_init__(self) -> None:

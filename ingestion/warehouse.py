@@ -113,11 +113,6 @@ class Warehouse:
             present = existing.get(table, {})
             for name, sql_type, _ in columns:
                 if name in present and present[name][0] != sql_type and not may_differ:
-                    if name == VERSION:
-                        raise ConfigurationError(
-                            f"{dataset}.{table} in {self.name} has captured changes: set mode back to cdc, or drop the "
-                            "table and read it anew"
-                        )
                     raise ConfigurationError(
                         f"{dataset}.{table}.{name} is {present[name][0]} in {self.name}, but the contract says "
                         f"{sql_type}: give the field another name, or remove the warehouse and load again"
@@ -168,6 +163,8 @@ class Warehouse:
         existing, streams = self._columns(dataset), []
         for stream in asked:
             if stream.name in existing:
+                if _is_log(existing[stream.name]):  # it stays one, and fails alone if it can't be read as such
+                    stream = dataclasses.replace(stream, kind=Log())
                 stream, widened, gone = evolution.adapt(stream, existing[stream.name])
                 self._change(dataset, stream.name, existing[stream.name], widened, gone)
             else:
@@ -182,7 +179,7 @@ class Warehouse:
             fields = [Field("", name=column, type=existing[name][column][0]) for column in existing[name]]
             declared = tuple(field for field in fields if field.name not in SYSTEM_COLUMNS)
             streams = [stream for stream in streams if stream.name != name]  # declared, but not there
-            kind = Log() if existing[name][VERSION][0] == "VARCHAR" else State()
+            kind = Log() if _is_log(existing[name]) else State()
             streams.append(Stream(name, Contract("", declared), kind, is_dropped=True))
         return streams
 
@@ -289,6 +286,10 @@ class Warehouse:
     def close(self) -> None:
         """Lets go of the file."""
         self.connection.close()
+
+
+def _is_log(present: Present) -> bool:
+    return present[VERSION][0] == "VARCHAR"
 
 
 def comment_on(dataset: str, table: str, column: str, description: str) -> str:

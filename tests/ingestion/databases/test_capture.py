@@ -259,7 +259,8 @@ def test_partitions_are_one_table(source):
     source.run()
     source.is_equal("t")
     source.execute("truncate t_2")
-    source.run()
+    source.run(accept_deletes=True)
+    source.is_equal("t")
 
 
 def test_a_generated_column_is_left_out_whole(source):
@@ -268,7 +269,7 @@ def test_a_generated_column_is_left_out_whole(source):
     assert "twice: the log does not have what is generated" in notes(source.run()["t"])[0]
     source.execute("insert into t values (3)")
     source.run()
-    assert counts(source.run(full=True)["t"])[1:] == (1, 3, 0, 0)  # only the change is there once more
+    assert counts(source.run(full=True)["t"])[1:] == (0, 4, 0, 0)
     assert source.warehouse.query("select distinct _unknown_fields from raw_erp.t") == [(None,)]
 
 
@@ -479,8 +480,7 @@ def test_what_was_read_before_changes_were_captured_goes_on(source, monkeypatch)
     source.is_equal("t")
     monkeypatch.delenv("SOURCES__DATABASES__ERP__MODE")
     monkeypatch.delenv("SOURCES__DATABASES__ERP__SLOT")
-    source.warehouse.run("erp")
-    assert "set mode back to cdc" in source.warehouse.errors["erp"]
+    assert "set mode back to cdc" in source.warehouse.run("erp")["t"]["error"]
 
 
 def test_a_dropped_table_is_gone_when_that_is_accepted(source):
@@ -500,7 +500,7 @@ def test_a_full_run_reads_all_again_and_loads_nothing(source):
     source.run()
     source.execute("update t set n = 1")
     source.run()
-    assert counts(source.run(full=True)["t"])[:1] == (20,)  # ten changes, ten rows
+    assert counts(source.run(full=True)["t"]) == (20, 0, 20, 0, 0)  # ten changes, ten rows
     source.is_equal("t")
 
 

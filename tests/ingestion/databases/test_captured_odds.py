@@ -1,5 +1,5 @@
 # ruff: noqa: F811
-"""What a review of change capture found: each test failed before what it asks for was mended."""
+"""The odd ends of change capture, where rows, values or time get lost unnoticed."""
 
 import contextlib
 import os
@@ -198,8 +198,6 @@ def test_what_alter_table_changes_in_silence(source, change):
         "truncate t_1",
         "drop table t_1",
         "alter table t detach partition t_1",
-        "create table t_3 (like t); insert into t_3 values (3, '2024-03-05'); "
-        "alter table t attach partition t_3 for values from ('2024-03-01') to ('2024-04-01')",
     ],
 )
 def test_what_happens_to_partitions(source, change):
@@ -212,6 +210,7 @@ def test_what_happens_to_partitions(source, change):
     """,
         "for table t with (publish_via_partition_root = true)",
     )
+    source.database.configure(tables=["t"])  # what is detached is a table of its own
     source.run()
     source.execute(change)
     source.run()
@@ -378,7 +377,10 @@ def start(source):
 
 def test_history_between_a_snapshot_and_its_reading(source, monkeypatch):
     source.create(
-        "create table a (id int primary key, n int); create table b (id int primary key, n int); insert into a values (1, 0); insert into b values (1, 0)"
+        """
+        create table a (id int primary key, n int); insert into a values (1, 0);
+        create table b (id int primary key, n int); insert into b values (1, 0)
+        """
     )
     snapshot = slots.Slot.snapshot
 
