@@ -42,5 +42,12 @@ def dbt(tmp_path_factory):
 @pytest.fixture(scope="session")
 def manifest(dbt):
     """dbt's manifest of the project."""
-    dbt("parse")
+    if not (dbt.target / "manifest.json").exists():
+        dbt("parse")
     return json.loads((dbt.target / "manifest.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def models(manifest):
+    """Every model of the project, by name."""
+    return {node["name"]: node for node in manifest["nodes"].values() if node["resource_type"] == "model"}

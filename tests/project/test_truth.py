@@ -57,7 +57,8 @@ def query(run, request):
         with duckdb.connect(str(run.folder / "sandbox.duckdb"), read_only=True) as connection:
             connection.execute("set timezone = 'UTC'")
             for path in (run.folder / "sandbox/truth").glob("*.csv"):
-                connection.execute(f"create temp view true_{path.stem} as from read_csv('{path}', all_varchar = true)")
+                if (view := f"true_{path.stem}") in sql:  # to look into all of them takes longer than most queries
+                    connection.execute(f"create temp view {view} as from read_csv('{path}', all_varchar = true)")
             return connection.execute(sql).fetchall()
 
     query.day = 0 if request.param == "first day" else DAYS
@@ -570,11 +571,6 @@ def warehouse(run):
         run("python -m ingestion run")
         run("dbt build")
     return file
-
-
-@pytest.mark.usefixtures("warehouse")
-def test_unit_tests_of_the_models_pass(run):
-    run("dbt test --select test_type:unit")
 
 
 # Every raw row twice, in random order, in loads of which none is an original one; the newer batch comes first.
