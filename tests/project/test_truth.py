@@ -33,6 +33,7 @@ def run():
             "DBT_TARGET": "sandbox",
             "DBT_TARGET_PATH": f"{folder}/target",
             "DBT_LOG_PATH": f"{folder}/logs",
+            "DBT_WRITE_JSON": "false",  # nothing here reads dbt's artifacts
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         }
 

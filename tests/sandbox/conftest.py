@@ -20,6 +20,12 @@ def company() -> Company:
 
 
 @pytest.fixture(scope="session")
+def bigger() -> Company:
+    """Big enough for everything that is rare."""
+    return Company(1, 0.3).run(CLOCK)
+
+
+@pytest.fixture(scope="session")
 def root():
     with new_folder() as folder:
         yield folder

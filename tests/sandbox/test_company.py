@@ -55,8 +55,8 @@ def test_nothing_is_from_the_future_or_before_its_creation(company):
             assert begin <= row["updated_at"] < datetime(2026, 10, 1, tzinfo=UTC)
 
 
-def test_every_defect_occurs_at_its_rate():
-    dirt = Company(1, 0.3).run(CLOCK).dirt
+def test_every_defect_occurs_at_its_rate(bigger):
+    dirt = bigger.dirt
     for name, (rate, _) in DEFECTS.items():
         chances, hits = dirt.chances[name], dirt.hits[name]
         deviation = (chances * rate * (1 - rate)) ** 0.5
@@ -64,8 +64,8 @@ def test_every_defect_occurs_at_its_rate():
     assert all(dirt.hits[name] for name in DEFECTS if name != "cost_missing")
 
 
-def test_dirt_is_in_the_rows_not_only_in_the_count():
-    big = Company(1, 0.3).run(CLOCK).shop
+def test_dirt_is_in_the_rows_not_only_in_the_count(bigger):
+    big = bigger.shop
     emails = [row["email"] for row in big["customers"].values()]
     upper = sum(email is not None and email == email.upper() for email in emails)
     assert 0.02 < upper / len(emails) < 0.09
@@ -75,12 +75,11 @@ def test_dirt_is_in_the_rows_not_only_in_the_count():
     assert 0.03 < guests / len(big["orders"]) < 0.2  # erased customers' orders count here too
 
 
-def test_two_accounts_of_a_person_share_what_identifies_them():
-    company = Company(1, 0.3).run(CLOCK)
-    accounts = Counter(person.person_id for person in company.person_of.values())
+def test_two_accounts_of_a_person_share_what_identifies_them(bigger):
+    accounts = Counter(person.person_id for person in bigger.person_of.values())
     assert max(accounts.values()) >= 2
     phones = {}
-    for person in company.people:
+    for person in bigger.people:
         assert phones.setdefault((person.country, person.phone), person) == person, "a phone number of two people"
 
 

@@ -3,20 +3,12 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from random import Random
 
-import pytest
-
 from sandbox.company import CLOCK, Company
 from sandbox.crm import Crm
 from sandbox.newsletters import Newsletters
 from sandbox.portal import Portal
 from sandbox.sales import LOST, RESTORED, WON
 from sandbox.shop import tables
-
-
-@pytest.fixture(scope="module")
-def bigger():
-    """Big enough for everything that is rare."""
-    return Company(1, 0.3).run(CLOCK)
 
 
 def changes(crm_tables):
