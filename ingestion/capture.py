@@ -27,7 +27,7 @@ from ingestion.spool import InUse, Spool, write_whole
 from ingestion.sql import Column, Table, Tables, fingerprint, sources
 from ingestion.stream import TIME, Changes, KeySweep, Log, Page, Query, Run, Stream, Window
 
-MEMORY = "512MB"
+MEMORY = "1GB"
 """Of DuckDB, while it types what is in the spool; more is put on disk."""
 FORGOTTEN = "forgotten"
 """In the spool: the newest version that was in a file which is removed."""
@@ -287,8 +287,8 @@ class Capture(Tables):
         cases = " ".join(f"when {literal(name)} then {literal(alias)}" for name, alias in renamed.items())
         unchanged = f"list_transform(unchanged, lambda name: case name {cases} else name end)" if cases else "unchanged"
         sql = f"""
-            with records as (from {records} where kind in ('insert', 'update', 'delete') {once}),
-            changes as (
+            with records as not materialized (from {records} where kind in ('insert', 'update', 'delete') {once}),
+            changes as not materialized (
                 select version as {VERSION}, committed_at as {OBSERVED_AT},
                     json_extract_string(row, [{members}]) as {TEXTS}, {unchanged} as {UNCHANGED},
                     {is_moved} as {MOVED}, cast(null as varchar) as {MARK}
@@ -297,7 +297,7 @@ class Capture(Tables):
                 select version, committed_at, json_extract_string(before, [{members}]), [], false, 'gone'
                 from records where before is not null and (row is null or {is_moved})
             ),
-            typed as (select changes.*, {named} from changes{joins})
+            typed as not materialized (select changes.*, {named} from changes{joins})
             select {", ".join(map(quote, columns))}, case when {MARK} is null then {odd} end as {UNFIT},
                 {VERSION}, {VERSION} as _position, {MARK}, {UNCHANGED}, {MOVED}, {OBSERVED_AT}
             from typed

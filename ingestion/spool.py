@@ -33,8 +33,9 @@ NOTES = "notes.txt"
 AGE, ROWS, BYTES = 1.0, 100_000, 64 * 2**20
 """A journal becomes a Parquet file when it is so many seconds old, has so many records, or so many bytes."""
 
-GROUP = 8 * 2**20
-"""Bytes of a journal that become a row group."""
+GROUP, FEWEST = 8 * 2**20, 64
+"""Bytes of a journal that become a row group, which whoever reads it holds at once; but at least so many rows, since
+DuckDB waits for two thousand if there are fewer."""
 
 
 class InUse(SourceError):
@@ -97,8 +98,8 @@ class Spool:
             table = pa.table([pa.array(column, kind) for column, kind in columns], self.schema)
             file = journal.with_suffix(".parquet")
             with open(part := journal.with_suffix(".part"), "wb") as output:
-                # Whoever reads it holds a row group at a time.
-                pq.write_table(table, output, row_group_size=max(1, len(records) * GROUP // journal.stat().st_size))
+                rows = len(records) * GROUP // journal.stat().st_size
+                pq.write_table(table, output, row_group_size=max(rows, FEWEST))
                 output.flush()
                 os.fsync(output.fileno())
             part.rename(file)

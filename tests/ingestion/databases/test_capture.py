@@ -41,7 +41,17 @@ class Source:
         return self.warehouse.query(current_log(f"raw_erp.{table}", columns))
 
     def is_equal(self, *tables: str) -> None:
-        """Asserts that tables are what a full read finds them to be now."""
+        """Asserts that tables of numbers, texts and dates are what they are now."""
+        for table in tables:
+            with self.database.connect() as connection:
+                names = [column.name for column in connection.execute(f'select * from "{table}" limit 0').description]
+            theirs = ", ".join(f'"{name}"::text' for name in names)
+            ours = ", ".join(f'cast("{name}" as varchar)' for name in names)
+            expected = self.execute(f'select {theirs} from "{table}"')
+            assert sorted(self.current(table, ours), key=repr) == sorted(expected, key=repr), table
+
+    def is_equal_to_a_full_read(self, *tables: str) -> None:
+        """Asserts that tables of any types are, to the hash of every row, what a full read finds them to be now."""
         twin = self.warehouse.run("twin", full=True, accept_deletes=True)
         for table in tables:
             assert_equal(self.warehouse.query, table, current_query(f"raw_twin.{table}", "{}"))
@@ -125,7 +135,7 @@ def test_every_type_lands_as_a_snapshot_has_it(source):
     source.execute(EXTREME.replace("%s", "12"))
     source.execute("update types set id = 21 where id = 1; update types set price = 1 where id = 3")
     source.run()
-    source.is_equal("types")
+    source.is_equal_to_a_full_read("types")
 
 
 def test_values_that_were_not_sent_again_are_those_of_before(source):
