@@ -88,6 +88,7 @@ class Capture(Tables):
             "contract": fingerprint(stream),
             "identity": table.identity,
             "form": table.form,
+            "published": self._entries.get(table.identity.partition("/")[2], ""),
             "epoch": arrivals.epoch,
         }
         forgotten = self._forgotten
@@ -109,7 +110,7 @@ class Capture(Tables):
                 window.state.pop("epoch", None)  # the next run reads it as a whole
         if is_followed:
             if "loaded" in kept:
-                because = _why(kept, arrivals, forgotten)
+                because = _why(kept, state, arrivals, forgotten)
                 if not any(because in note for note in window.notes):
                     window.notes.append(f"read as a whole once more: {because}")
             if isinstance(snapshot := self._snapshot, SourceError):
@@ -132,7 +133,7 @@ class Capture(Tables):
         """Lets go of all connections."""
         self.source.close()
         super().close()
-        for answer in ("_arrivals", "_snapshot", "_published"):
+        for answer in ("_arrivals", "_snapshot", "_published", "_entries"):
             self.__dict__.pop(answer, None)
 
     @functools.cached_property
@@ -219,6 +220,16 @@ class Capture(Tables):
             )
         rows = self.source.query("select to_json(t) from pg_publication_tables t where pubname = %s", name)
         return {(row["schemaname"], row["tablename"]): row for row in rows}
+
+    @functools.cached_property
+    def _entries(self) -> dict[str, str]:
+        """By the oid of a table that entry of the publication by which its changes have come: another one, if it left
+        the publication in between."""
+        entries = """
+            select json_build_array(prrelid::text, concat(p.oid, '/', r.oid))
+            from pg_publication_rel r join pg_publication p on p.oid = prpubid where pubname = %s
+        """
+        return dict(self.source.query(entries, self.source.publication))
 
     def _prove_published(self, stream: Stream, table: Table) -> None:
         """Raises SourceError if not every change of all columns comes."""
@@ -334,7 +345,7 @@ _FILES = """
 """
 
 
-def _why(kept: dict[str, Any], arrivals: Arrivals, forgotten: str) -> str:
+def _why(kept: dict[str, Any], state: dict[str, Any], arrivals: Arrivals, forgotten: str) -> str:
     """Why a table is read as a whole once more."""
     if "epoch" not in kept:
         return "a change could not be completed (see its rejected rows)"
@@ -342,6 +353,8 @@ def _why(kept: dict[str, Any], arrivals: Arrivals, forgotten: str) -> str:
         return arrivals.because
     if kept["loaded"] < forgotten:
         return "changes that it has not loaded, since it was left out or the warehouse is from a backup, are removed"
+    if kept.get("published") != state["published"]:
+        return "it had left the publication"
     return "its columns, its key or its partitions are others than before, or all rows were written anew"
 
 

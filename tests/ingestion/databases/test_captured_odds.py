@@ -148,6 +148,25 @@ def test_truncate_before_a_lost_log_takes_away_nothing_that_is_there(source):
     source.is_equal("t")
 
 
+def test_a_table_that_left_the_publication_and_came_back(source):
+    source.create(SMALL, "for table t")
+    source.run()
+    source.execute("alter publication catchment drop table t; update t set n = 1 where id = 1")
+    source.execute("alter publication catchment add table t; update t set n = 2 where id = 2")
+    assert "it had left the publication" in notes(source.run()["t"])[0]
+    source.is_equal("t")
+
+
+def test_a_publication_that_was_dropped_and_made_again(source):
+    source.create(SMALL, "for table t")
+    source.run()
+    source.execute("drop publication catchment; update t set n = 1 where id = 1")
+    source.warehouse.run("erp")
+    source.execute("create publication catchment for table t; update t set n = 2 where id = 2")
+    source.run()
+    source.is_equal("t")
+
+
 def test_a_publication_that_comes_after_writes(source):
     source.execute(SMALL)
     source.warehouse.run("erp")
