@@ -42,7 +42,7 @@ docs: setup  ## Generate the docs; `dbt docs serve` shows them
 	@dbt docs generate
 
 test: setup  ## Run the project's tests
-	@python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/chaos --ignore tests/parity --ignore tests/samples
+	@python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore tests/chaos --ignore tests/parity --ignore tests/samples
 
 lint: setup  ## Check format and style of Python and SQL
 	@ruff check . && ruff format --check . && sqlfmt --check -q models macros tests
