@@ -132,7 +132,7 @@ class Capture(Tables):
     def close(self) -> None:
         """Lets go of all connections."""
         self.source.close()
-        super().close()
+        self.engine.begin_in(None)
         for answer in ("_arrivals", "_snapshot", "_published", "_entries"):
             self.__dict__.pop(answer, None)
 

@@ -154,10 +154,11 @@ class Postgres(Engine):
             )
         return found
 
-    def begin_in(self, snapshot: str) -> None:
-        """From now on reads in a snapshot that another connection has exported and holds open."""
+    def begin_in(self, snapshot: str | None) -> None:
+        """From now on reads in a snapshot that another connection has exported and holds open, or in one of its own."""
         self.close()
-        self.session = f"set transaction snapshot {literal(snapshot)}; {type(self).session}"
+        imported = f"set transaction snapshot {literal(snapshot)}; " if snapshot else ""
+        self.session = imported + type(self).session
 
     def printed(self, column: Column, text: str) -> str:
         """DuckDB's SQL for a value, of which `text` is SQL for what PostgreSQL prints; null where the column's type
