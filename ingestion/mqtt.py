@@ -104,7 +104,10 @@ class Subscriber:
             if self.is_encrypted:
                 self.socket = ssl.create_default_context().wrap_socket(self.socket, server_hostname=self.host)
         except ssl.SSLCertVerificationError as error:
-            raise Refused(f"{self.where} has no certificate that we trust: {error.verify_message}") from error
+            raise Refused(
+                f"{self.where} has no certificate that we trust: {error.verify_message}. Of an authority of your own, "
+                "SSL_CERT_FILE names the certificate"
+            ) from error
         except (OSError, UnicodeError) as error:
             raise Disconnected(f"can't reach {self.where}: {getattr(error, 'strerror', None) or error}") from error
         self._send(_packet(CONNECT, 0, self._connect(is_to_stay)))

@@ -402,6 +402,30 @@ def test_the_check_takes_no_messages(broker, load, capsys):
     assert "can't reach the broker" in capsys.readouterr().out
 
 
+def test_an_encrypted_connection_to_a_broker_whose_certificate_is_trusted(tmp_path, warehouse, monkeypatch):
+    key, certificate = tmp_path / "key", tmp_path / "certificate"
+    name = ["-subj", "/CN=broker", "-addext", "subjectAltName=IP:127.0.0.1"]
+    files = ["-keyout", key, "-out", certificate]
+    openssl = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *name, *files]
+    subprocess.run(openssl, check=True, capture_output=True)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    encrypted = f"listener {port} 127.0.0.1\ncertfile {certificate}\nkeyfile {key}\n"
+    broker = Broker(tmp_path / "broker", f"allow_anonymous true\n{encrypted}")
+    monkeypatch.setenv("SOURCES__DEVICES__URL", f"mqtts://127.0.0.1:{port}")
+    monkeypatch.setenv("SOURCES__DEVICES__TOPICS", '["machines/{device}/{metric}"]')
+    try:
+        error = warehouse.run(built_in()["devices"])["readings"]["error"]
+        assert "certificate" in error and "SSL_CERT_FILE" in error
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        assert warehouse.run(built_in()["devices"])["readings"]["error"] is None
+        broker.publish("machines/m1/temperature", *([READING, {**READING, "seq": 2, "pad": "x" * 500_000}] * 20))
+        assert counts(warehouse.run(built_in()["devices"])["readings"])[0] == 40
+    finally:
+        broker.stop()
+
+
 def test_the_password_is_told_to_nobody(broker, warehouse, monkeypatch):
     monkeypatch.setenv("SOURCES__DEVICES__URL", broker.url.replace("//", "//someone:ze%40cret@"))
     broker.stop()
