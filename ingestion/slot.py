@@ -87,6 +87,7 @@ class Slot:
         self._stream = self._open(replication="database")
         memory, health = self.memory, self._health()
         system, notes = self._command(self._stream, "IDENTIFY_SYSTEM")[0], []
+        system["publication"] = self._publication()
         if because := self._begins_anew(memory, health, system):
             notes = [f"{because}: every table is read as a whole once more"] if memory else [because]
             memory = self._begin(memory, health, system, because)
@@ -193,7 +194,7 @@ class Slot:
                 connection.execute(setting)
             return connection
         except psycopg.Error as error:
-            hint = ". Let it: alter role ... replication" if "WAL sender" in str(error) else ""
+            hint = ". Let it: alter role ... replication" if re.search("WAL sender|walsender", str(error)) else ""
             raise Disconnected(f"can't connect to {self.where}: {_in_short(str(error))}{hint}") from error
 
     def _health(self) -> dict[str, Any] | None:
@@ -241,6 +242,8 @@ class Slot:
             )
         if memory["system"] != _history(system):
             return f"{self.where} is another server than before, or one from a backup"
+        if memory["publication"] != system["publication"]:
+            return f"the publication {self.publication} was made anew"
         if health is None:
             return f"the replication slot {self.name} was removed"
         if health["wal_status"] == "lost":
@@ -256,15 +259,28 @@ class Slot:
     ) -> dict[str, Any]:
         """Begins an epoch, with a slot that the server may have already; returns what is remembered from now on."""
         number = max(time.time_ns() // 1000, int(memory.get("epoch", 0)) + 1)
-        epoch, system = f"{number:016}", _history(system)
+        epoch, system, publication = f"{number:016}", _history(system), system["publication"]
+        # Before version 18 a slot can't pass changes that were made while there was no publication.
+        is_stuck = bool(memory) and memory["publication"] != publication
         memory = {"slot": self.name, "system": system, "epoch": epoch, "because": because, "confirmed": None}
-        self._remember(memory)
-        if health and health["wal_status"] == "lost":
+        memory["publication"] = publication
+        self._remember({**memory, "publication": ""} if is_stuck else memory)
+        if health and (is_stuck or health["wal_status"] == "lost"):
             self.query("select to_json(pg_drop_replication_slot(%s)::text)", self.name)
             health = None
         memory["confirmed"] = _number(health["confirmed"] if health else self._create())
         self._remember(memory)
         return memory
+
+    def _publication(self) -> str:
+        """The oid of the publication; raises SourceError if there is none, without which no log is worth keeping."""
+        found = self.query("select to_json(oid::text) from pg_publication where pubname = %s", self.publication)
+        if not found:
+            raise SourceError(
+                f"there is no publication {self.publication} in {self.where}. As the tables' owner: create publication "
+                f"{self.publication} for table ... with (publish_via_partition_root = true)"
+            )
+        return found[0]
 
     def _create(self) -> str:
         """Makes the slot; returns the LSN from which on it has all."""
