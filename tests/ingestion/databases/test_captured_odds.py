@@ -18,6 +18,7 @@ from ingestion import slot as slots
 from ingestion.errors import SourceError
 from ingestion.systems import all_systems
 from sandbox.shop import READER
+from tests.captured import log_versions
 from tests.ingestion.databases.test_capture import (  # noqa: F401
     SMALL,
     drained,
@@ -428,6 +429,25 @@ def test_thousands_of_large_values(source):
     source.execute("insert into t select g, repeat(md5(g::text), 1500) from generate_series(1, 2500) g")
     source.run()
     assert source.warehouse.query("select count(*), min(length(doc)) from raw_erp.t") == [(2500, 48000)]
+
+
+def test_a_change_that_a_snapshot_has_seen_before_its_turn_is_one_version(source, monkeypatch):
+    source.create(SMALL)
+    source.run()
+    snapshot = slots.Slot.snapshot
+
+    def late(self):
+        source.execute("insert into t values (11, 0)")
+        return snapshot(self)
+
+    monkeypatch.setattr(slots.Slot, "snapshot", late)
+    source.execute("truncate t; insert into t values (1, 1)")
+    source.run(accept_deletes=True)  # TRUNCATE makes it another file, so it is read as a whole
+    source.run()
+    source.is_equal("t")
+    assert source.warehouse.query("select count(*) from raw_erp.t where id = 11") == [(2,)]
+    versions = source.warehouse.query(log_versions("raw_erp.t"))
+    assert len(versions) == 12
 
 
 def test_a_part_of_a_transaction_is_not_confirmed(source, monkeypatch):
