@@ -75,8 +75,6 @@ class Capture(Tables):
         self._notes.clear()
         loaded = kept.get("loaded", "")
         self._forget(stream, loaded, is_new=not kept)
-        if not arrivals.epoch:
-            raise SourceError(arrivals.failure)
         table = self._table(stream)
         if not table.replica_identity:
             raise SourceError(
@@ -84,6 +82,8 @@ class Capture(Tables):
                 f"other replica identity. Give it one, or drop the raw table {stream.name}, which is then read in full"
             )
         self._prove_published(stream, table)
+        if not arrivals.epoch:
+            raise SourceError(arrivals.failure)
         state = {
             "contract": fingerprint(stream),
             "identity": table.identity,

@@ -74,8 +74,8 @@ class Slot:
 
     @property
     def memory(self) -> dict[str, Any]:
-        """What `slot.json` has: slot, system, epoch, because (why the epoch began), confirmed (an LSN; None while the
-        epoch begins). Empty before the first time."""
+        """What `slot.json` has: slot, system and publication (which they are), epoch, because (why it began), confirmed
+        (an LSN; None while the epoch begins). Empty before the first time."""
         try:
             return json.loads((self.spool.folder / MEMORY).read_text())
         except FileNotFoundError:
@@ -277,8 +277,7 @@ class Slot:
         found = self.query("select to_json(oid::text) from pg_publication where pubname = %s", self.publication)
         if not found:
             raise SourceError(
-                f"there is no publication {self.publication} in {self.where}. As the tables' owner: create publication "
-                f"{self.publication} for table ... with (publish_via_partition_root = true)"
+                f"there is no publication {self.publication} in {self.where}; `check` says how to make one"
             )
         return found[0]
 

@@ -29,6 +29,7 @@ FRAME = struct.Struct("<II")
 """Before every write to a journal: its length in bytes, and its CRC-32."""
 
 NOTES = "notes.txt"
+"""What collectors were told, for the ledger."""
 
 AGE, ROWS, BYTES = 1.0, 100_000, 64 * 2**20
 """A journal becomes a Parquet file when it is so many seconds old, has so many records, or so many bytes."""
