@@ -1,0 +1,85 @@
+"""Parsers of files that nobody vouches for. They run in a child process that `ingestion.untrusted` bounds.
+
+A parser is a module with
+
+    def parse(data: bytes, name: str, **options) -> Iterator[tuple[str, dict]]
+
+which yields (stream, row), a row's values being what JSON has, and raises Unreadable. It imports the standard library,
+this module and the libraries of its formats, so that the child starts fast and holds little.
+"""
+
+import io
+import zipfile
+from typing import Any
+from xml.etree import ElementTree
+
+EXPANDED = 2**30
+"""Bytes that an archive may unpack to."""
+
+RATIO, RATIO_FROM = 100, 16 * 2**20
+"""How many times its packed size an archive may unpack to, if that is more than RATIO_FROM bytes."""
+
+MEMBERS = 10_000
+"""Files that an archive may hold."""
+
+PIXELS = 50_000_000
+"""Width by height that a picture may have."""
+
+PAGES = 2_000
+"""Pages that a document may have."""
+
+
+class Unreadable(Exception):
+    """A file that gives nothing; `status` is empty, encrypted, broken, refused or unsupported, `reason` a sentence."""
+
+    def __init__(self, status: str, reason: str) -> None:
+        super().__init__(status, reason)
+        self.status, self.reason = status, reason
+
+
+def archive(data: bytes) -> zipfile.ZipFile:
+    """A zip archive that keeps within the limits, by what its directory says; `member` holds it to that."""
+    try:
+        opened = zipfile.ZipFile(io.BytesIO(data))
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
+        raise Unreadable("broken", f"this is no complete zip archive: {error}") from error
+    members = opened.infolist()
+    if len(members) > MEMBERS:
+        raise Unreadable("refused", f"{len(members):,} files in it; {MEMBERS:,} are allowed")
+    expanded = sum(member.file_size for member in members)
+    if expanded > EXPANDED or (expanded > RATIO_FROM and expanded > RATIO * len(data)):
+        raise Unreadable(
+            "refused",
+            f"{len(data):,} bytes would unpack to {expanded:,}; {EXPANDED:,} and {RATIO} times as many are allowed",
+        )
+    if any(member.flag_bits & 1 for member in members):
+        raise Unreadable("encrypted", "it is protected by a password")
+    return opened
+
+
+def member(opened: zipfile.ZipFile, name: str) -> bytes:
+    """The bytes of a file in an archive, no more of them than its directory says; KeyError if there is none."""
+    info = opened.getinfo(name)
+    try:
+        with opened.open(info) as file:
+            data = file.read(info.file_size + 1)
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError) as error:
+        raise Unreadable("broken", f"{name} in it is damaged: {error}") from error
+    if len(data) > info.file_size:
+        raise Unreadable("refused", f"{name} in it is larger than the archive says")
+    return data
+
+
+class _Bounded(ElementTree.TreeBuilder):
+    def doctype(self, *_: Any) -> None:
+        raise Unreadable("refused", "its XML declares a document type, which may name entities and other files")
+
+
+def untangle(xml: bytes) -> ElementTree.Element:
+    """The root of an XML document without a document type: no entity is expanded, no other file is read."""
+    parser = ElementTree.XMLParser(target=_Bounded())
+    try:
+        parser.feed(xml)
+        return parser.close()
+    except ElementTree.ParseError as error:
+        raise Unreadable("broken", f"its XML is damaged: {error}") from error
