@@ -11,7 +11,8 @@ import pyarrow as pa
 from ingestion import contract as contracts
 from ingestion.contract import FAULT, ORIGINAL, UNKNOWN, contract, copy_to_parquet, field, literal, quote
 from ingestion.errors import SourceError
-from ingestion.lines import NOT_EMPTY, Folder, Follower
+from ingestion.folder import Folder
+from ingestion.lines import NOT_EMPTY, Follower
 from ingestion.reading import resources
 from ingestion.stream import Event, Page, Query, Run, Stream, Window
 

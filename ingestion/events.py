@@ -24,7 +24,8 @@ from ingestion.contract import (
     quote,
 )
 from ingestion.errors import PartFailed, explain
-from ingestion.lines import NOT_EMPTY, File, Folder, Follower
+from ingestion.folder import File, Folder
+from ingestion.lines import NOT_EMPTY, Follower
 from ingestion.reading import resources
 from ingestion.stream import Event, Page, Query, Run, Stream, Window
 

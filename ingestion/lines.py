@@ -11,13 +11,13 @@ import hashlib
 import itertools
 import zlib
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-import fsspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingestion.errors import PartFailed, SourceError, explain, keep_secret
+from ingestion.errors import PartFailed, SourceError, explain
+from ingestion.folder import File, Folder
 
 BLOCK = 2**20
 """Bytes that are read, and of text handed on, at once: what stays in the processor's cache, and in memory that need
@@ -36,56 +36,6 @@ BOM = b"\xef\xbb\xbf"
 
 HEAD = 4096
 """Bytes of its first line by which a file is known again."""
-
-
-@dataclasses.dataclass(frozen=True)
-class File:
-    """A file of a folder: its name below it, its size in bytes, and what changes with its content."""
-
-    name: str
-    size: int
-    changed: str
-
-
-class Folder:
-    """A local folder, or one in a bucket: any URL that fsspec knows, with fsspec's options for it in `storage`."""
-
-    def __init__(self, location: str, option: str, storage: dict[str, Any] | None = None) -> None:
-        keep_secret(str(value) for name, value in (storage or {}).items() if name not in ("endpoint_url", "anon"))
-        self.location, self.option = location, option
-        self.is_local = "://" not in location or location.startswith("file://")
-        try:
-            self.system, self.root = fsspec.core.url_to_fs(location, **(storage or {}))
-        except (ImportError, ValueError) as error:
-            raise SourceError(f"{option} is {location}: {error}") from error
-
-    def files(self) -> list[File]:
-        """The files below it, in order of their names; those whose name begins with . or _ are not meant for us."""
-        try:
-            found = self.system.find(self.root, detail=True)
-        except Exception as error:  # each file system has exceptions of its own
-            raise SourceError(f"can't list {self.location}: {explain(error)}. Correct {self.option}") from error
-        if not found and not self.system.exists(self.root):
-            raise SourceError(f"there is no folder {self.location}: correct {self.option}")
-        names = {path: path.removeprefix(self.root).lstrip("/") for path in found}
-        return [
-            File(names[path], info["size"], str(info.get("ETag") or info.get("mtime") or info.get("LastModified")))
-            for path, info in sorted(found.items())
-            if not any(part[:1] in (".", "_") for part in names[path].split("/"))
-        ]
-
-    def summary(self) -> str:
-        """How much there is; raises SourceError if there is no such folder."""
-        files = self.files()
-        return f"{len(files):,} files, {sum(file.size for file in files) / 1e6:,.0f} MB"
-
-    def url(self, name: str) -> str:
-        """What DuckDB calls a file."""
-        return f"{self.root}/{name}" if self.is_local else self.system.unstrip_protocol(f"{self.root}/{name}")
-
-    def open(self, name: str) -> BinaryIO:
-        """Opens a file to read its bytes."""
-        return self.system.open(f"{self.root}/{name}", "rb")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,7 +99,7 @@ class Follower:
 
     def _pieces(self, files: list[File]) -> Iterator[_Piece]:
         for file in files:
-            if self.progress.get(file.name, [])[:2] == [file.size, file.changed]:
+            if file.is_link or self.progress.get(file.name, [])[:2] == [file.size, file.changed]:
                 continue
             try:
                 yield from self._pieces_of(file)

@@ -109,7 +109,7 @@ def _in_turn(stream: Stream, reader: Reader, run: Run, destination: _Destination
     state, is_partial = dlt.current.resource_state(), bool(run.since or run.until)
     kept = {} if run.full else copy.deepcopy(dict(state))
     since = run.since if is_partial else _time(kept.pop("reached", None))
-    window = Window(since, run.until, is_partial, kept)
+    window = Window(since, run.until, is_partial, kept, accept_deletes=run.accept_deletes)
     items: Iterable[Item] = () if stream.is_dropped else reader.read(stream, window)
     if destination.is_concurrent:
         items = Ahead([_flattened(items, stream)])

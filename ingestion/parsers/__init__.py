@@ -4,7 +4,8 @@ A parser is a module with
 
     def parse(data: bytes, name: str, **options) -> Iterator[tuple[str, dict]]
 
-which yields (stream, row), a row's values being what JSON has, and raises Unreadable. It imports the standard library,
+which yields (stream, row), a row's values being what JSON has, and raises Unreadable for a file of which no row counts;
+it may return one for a file that is not as it should be, but has rows. It imports the standard library,
 this module and the libraries of its formats, so that the child starts fast and holds little.
 """
 

@@ -12,7 +12,8 @@ import pytest
 
 from ingestion import lines
 from ingestion.errors import PartFailed, SourceError
-from ingestion.lines import Folder, Follower
+from ingestion.folder import Folder
+from ingestion.lines import Follower
 
 SERIES = re.compile(r"(\.\d+)?(\.gz)?$")
 

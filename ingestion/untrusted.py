@@ -1,0 +1,330 @@
+"""Files that nobody vouches for: found in a folder, read once, parsed in a bounded child process, and accounted for.
+
+Every file ends as rows, or as a row of the stream `files` that says why not. `FileReader` is what the readers of
+spreadsheets, documents and images have in common; what it has read is noted in the state of each stream:
+
+    name -> [size, time of change or ETag]
+"""
+
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import os
+import queue
+import select
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+
+from ingestion.contract import contract, field, items
+from ingestion.errors import PartFailed, SourceError, explain
+from ingestion.folder import File, Folder, NotAFile
+from ingestion.parsers import EXPANDED, Unreadable
+from ingestion.parsers.__main__ import HEAD
+from ingestion.stream import Gone, Page, Stream, Window
+
+LARGEST = 64 * 2**20
+"""Bytes that a file may have."""
+
+SECONDS = 60.0
+"""That the parsing of a file may take."""
+
+PASSES = 3
+"""Over a file that changes while it is read."""
+
+CHILDREN = os.cpu_count() or 1
+
+
+@contract
+class Files:
+    """One file in the folder."""
+
+    path: str = field("Its name, below the folder.", key=True)
+    file_id: str | None = field("SHA-256 of its bytes (hex); null if they were not read.")
+    size_bytes: int = field("Its size.")
+    status: str = field(
+        "read; empty, encrypted, scanned (a document of pictures of text), broken, refused (a limit, a link out of the "
+        "folder), unsupported, or failed (the next run tries again)."
+    )
+    reason: str | None = field("Why it is not read, for a person.")
+    modified_at: datetime | None = field("When it was last changed, by the folder's clock (UTC).")
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What became of a file. `rows` has its rows, if it has some; one that is not settled is read again in any case."""
+
+    file: File
+    observed_at: datetime
+    status: str
+    reason: str | None = None
+    file_id: str | None = None
+    rows: Path | None = None
+    is_settled: bool = True
+
+    def batches(self) -> Iterator[list[tuple[str, dict[str, Any]]]]:
+        """Its (stream, row), some at a time."""
+        if self.rows:
+            with self.rows.open("rb") as file:
+                while head := file.read(HEAD.size):
+                    yield msgspec.msgpack.decode(file.read(HEAD.unpack(head)[1]))
+
+    def of(self, stream: str) -> list[dict[str, Any]]:
+        """Its rows of a stream."""
+        return [row for batch in self.batches() for name, row in batch if name == stream]
+
+
+class FileReader:
+    """Reads what is new and has changed in a folder.
+
+    A subclass names the `parser` module, `main`, the stream that has a row for each file that was opened, if there is
+    one, with the name of its key, and may say how a file's `pages` come about. `options` are the parser's.
+    """
+
+    parser: str
+    main: tuple[str, str] | None = None
+
+    def __init__(self, folder: str, option: str, storage: dict[str, Any] | None = None, **options: Any) -> None:
+        self.folder, self.option = Folder(folder, option, storage), option
+        self.children = [Child(self.parser, options) for _ in range(CHILDREN)]
+        self.free: queue.SimpleQueue[Child] = queue.SimpleQueue()
+        for child in self.children:
+            self.free.put(child)
+        self.pool = ThreadPoolExecutor(CHILDREN)
+        self.outcomes: dict[str, Outcome] = {}
+
+    @functools.cached_property
+    def files(self) -> list[File]:
+        """What there is, the same for all streams of a run."""
+        return self.folder.files()
+
+    @functools.cached_property
+    def kept(self) -> tempfile.TemporaryDirectory:
+        """Where rows wait for their streams, so that a file is parsed once."""
+        return tempfile.TemporaryDirectory(prefix="catchment-")
+
+    def read(self, stream: Stream, window: Window) -> Iterator[Page | Gone]:
+        """Yields the rows of files that are new or have changed, and what is gone with those that vanished.
+
+        Raises PartFailed for files that should be read again, and if most of what was there has vanished at once.
+        """
+        window.is_complete, failures = False, []
+        done: dict[str, list] = window.state.setdefault("files", {})
+        marks = {file.label: [file.size, file.changed] for file in self.files}
+        new = [file for file in self.files if done.get(file.label) != marks[file.label]]
+        for outcome in self._read(new):
+            yield from self.pages(stream, outcome)
+            if outcome.is_settled:
+                done[outcome.file.label] = marks[outcome.file.label]
+            else:
+                failures.append(f"{outcome.file.label}: {outcome.reason}")
+        vanished = sorted(done.keys() - marks.keys())
+        if 2 * len(marks) < len(done) and vanished and not window.accept_deletes:
+            failures.append(
+                f"there are {len(marks):,} files where {len(done):,} were; what is missing stays as it was. Is "
+                f"{self.option} right? If so, run again with --accept-deletes"
+            )
+        else:
+            yield from self.vanished(stream, vanished)
+            for name in vanished:
+                del done[name]
+        if failures:
+            raise PartFailed(f"{len(failures):,} files could not be read: {'; '.join(failures[:5])}")
+
+    def pages(self, stream: Stream, outcome: Outcome) -> Iterator[Page]:
+        """The rows of one file in a stream; those of a scope are in one page."""
+        rows, where = outcome.of(stream.name), outcome.file.label
+        if stream.name == "files":
+            rows = [_row(outcome)]
+        elif self.main and stream.name == self.main[0] and outcome.file_id and not outcome.rows:
+            rows = [{self.main[1]: outcome.file_id, "status": outcome.status, "reason": outcome.reason}]
+        if rows:
+            yield Page(items(rows, where), outcome.observed_at)
+
+    def vanished(self, stream: Stream, names: list[str]) -> Iterator[Page | Gone]:
+        """What files that are no longer there leave behind: their rows in `files` are gone, all others stay."""
+        if stream.name == "files" and names:
+            yield Gone(names, datetime.now(UTC))
+
+    def check(self, stream: Stream) -> str:
+        """How much there is; raises SourceError if there is no such folder."""
+        return self.folder.summary()
+
+    def close(self) -> None:
+        """Ends the children, and removes what was kept."""
+        self.pool.shutdown(cancel_futures=True)
+        for child in self.children:
+            child.close()
+        if "kept" in self.__dict__:
+            self.__dict__.pop("kept").cleanup()
+
+    def _read(self, files: list[File]) -> Iterator[Outcome]:
+        """What became of files, in their order; several are parsed at once, a few ahead of who asks."""
+        ahead: deque[Future[Outcome]] = deque()
+        _ = self.kept  # made before threads ask for it
+        for file in files:
+            ahead.append(self.pool.submit(self._outcome, file))
+            if len(ahead) > 4 * CHILDREN:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+
+    def _outcome(self, file: File) -> Outcome:
+        if file.label not in self.outcomes:
+            self.outcomes[file.label] = self._parsed(file)
+        return self.outcomes[file.label]
+
+    def _parsed(self, file: File) -> Outcome:
+        known = {"file": file, "observed_at": datetime.now(UTC)}
+        try:
+            data = self._bytes(file)
+        except Unreadable as error:
+            return Outcome(**known, status=error.status, reason=error.reason)
+        except Exception as error:  # of the file system, whichever it is
+            return Outcome(**known, status="failed", reason=explain(error), is_settled=False)
+        known["file_id"] = hashlib.sha256(data).hexdigest()
+        rows = Path(self.kept.name) / f"{hashlib.md5(file.label.encode()).hexdigest()}.rows"
+        child = self.free.get()
+        try:
+            with rows.open("wb") as sink:
+                said = child.parse(data, file.label, sink)
+        except Unreadable as error:
+            rows.unlink()
+            return Outcome(**known, status=error.status, reason=error.reason)
+        finally:
+            self.free.put(child)
+        return Outcome(**known, status=said["status"], reason=said["reason"], rows=rows)
+
+    def _bytes(self, file: File) -> bytes:
+        """A file's bytes, as they all were at one moment; raises Unreadable, and what the file system raises."""
+        if file.is_link:
+            raise Unreadable("refused", "it is a link to a folder, which is not followed")
+        if file.size > LARGEST:
+            raise Unreadable("refused", f"it has {file.size:,} bytes; {LARGEST:,} are allowed")
+        for _ in range(PASSES):
+            try:
+                with self.folder.open_own(file.name) as opened:
+                    before = _mark(opened)
+                    data = opened.read(LARGEST + 1)
+                    if _mark(opened) == before and before[:1] in ([], [len(data)]):
+                        break
+            except NotAFile as error:
+                raise Unreadable("refused", str(error)) from error
+        else:
+            raise SourceError("it changed while it was read, each time. The next run tries again")
+        if len(data) > LARGEST:
+            raise Unreadable("refused", f"it has more than {LARGEST:,} bytes")
+        if not data:
+            raise Unreadable("empty", "it has no bytes")
+        return data
+
+
+def _mark(opened: BinaryIO) -> list[int]:
+    """Size and time of change (ns) of an open local file; a bucket gives one version of a file, whole."""
+    try:
+        status = os.fstat(opened.fileno())
+    except (OSError, AttributeError):
+        return []
+    return [status.st_size, status.st_mtime_ns]
+
+
+def _row(outcome: Outcome) -> dict[str, Any]:
+    """A file in the stream `files`."""
+    file = outcome.file
+    return {
+        "path": file.label,
+        "file_id": outcome.file_id,
+        "size_bytes": file.size,
+        "status": outcome.status,
+        "reason": outcome.reason,
+        "modified_at": file.modified_at.isoformat() if file.modified_at else None,
+    }
+
+
+class Child:
+    """A process that parses one file after the other, started when first needed."""
+
+    def __init__(self, module: str, options: dict[str, Any]) -> None:
+        self.module, self.options, self.process = module, options, None
+
+    def parse(self, data: bytes, name: str, rows: BinaryIO) -> dict[str, Any]:
+        """Writes the messages with a file's rows, and returns what the child says of it; raises Unreadable."""
+        process = self.process = self.process or self._start()
+        deadline = time.monotonic() + SECONDS
+        request = msgspec.msgpack.encode({"name": name, "options": self.options})
+        sender = threading.Thread(target=_send, args=(process, [request, data]), daemon=True)
+        sender.start()
+        try:
+            is_last, size = False, 0
+            while not is_last:
+                head = self._receive(process, HEAD.size, deadline)
+                is_last, length = HEAD.unpack(head)
+                size += length
+                if size > EXPANDED:
+                    raise Unreadable("refused", f"it gives more than {EXPANDED:,} bytes of rows")
+                message = self._receive(process, length, deadline)
+                if not is_last:
+                    rows.write(head + message)
+        except BaseException:
+            self.close()  # it may be doing anything
+            raise
+        sender.join()
+        said = msgspec.msgpack.decode(message)
+        if said["is_worn"]:
+            self.close()
+        if not said["has_rows"]:
+            raise Unreadable(said["status"], said["reason"])
+        return said
+
+    def close(self) -> None:
+        """Ends the process."""
+        if self.process:
+            self.process.kill()
+            self.process.communicate()
+            self.process = None
+
+    def _start(self) -> subprocess.Popen:
+        return subprocess.Popen(
+            [sys.executable, "-m", "ingestion.parsers", self.module],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"},
+            bufsize=0,
+        )
+
+    def _receive(self, process: subprocess.Popen, length: int, deadline: float) -> bytes:
+        parts, pipe = [], process.stdout.fileno()
+        while length:
+            ready, _, _ = select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))
+            if not ready:
+                raise Unreadable("refused", f"it was not parsed within {SECONDS:.0f} seconds")
+            if not (part := os.read(pipe, min(length, 2**20))):
+                raise Unreadable("broken", f"its parser died ({_cause(process.wait())})")
+            parts.append(part)
+            length -= len(part)
+        return b"".join(parts)
+
+
+def _send(process: subprocess.Popen, parts: list[bytes]) -> None:
+    with contextlib.suppress(OSError, ValueError):  # the child has died, as who reads from it will see
+        for part in parts:
+            process.stdin.write(HEAD.pack(True, len(part)))
+            view = memoryview(part)
+            while view:
+                view = view[process.stdin.write(view) :]
+
+
+def _cause(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
