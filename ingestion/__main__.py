@@ -253,7 +253,7 @@ def _configured(names: list[str]) -> Iterator[list[System]]:
         try:
             with sandbox.running([system.name for system in systems]) as options:
                 os.environ.update(options)
-                yield systems
+                yield select([system.name for system in systems])
         except sandbox.InUse as error:
             raise ConfigurationError(str(error)) from error
         return

@@ -76,7 +76,11 @@ def option(section: str, name: str) -> str:
 
 
 def built_in() -> dict[str, System]:
-    """The systems that have a loader, by name: modules with STREAMS, Reader and a source of the module's name."""
+    """The systems that have a loader, by name: modules with STREAMS, Reader and a source of the module's name.
+
+    What the option `tables` adds to the streams the module's `declared` says, if it has one; raises ConfigurationError
+    for an option that makes no sense.
+    """
     found = {}
     for module_info in sorted(pkgutil.iter_modules(ingestion.__path__), key=lambda m: m.name):
         if module_info.name == "__main__":
@@ -86,7 +90,7 @@ def built_in() -> dict[str, System]:
             continue
         source = getattr(module, module_info.name)
         parameters = inspect.signature(source).parameters.values()
-        found[module_info.name] = System(
+        system = System(
             name=module_info.name,
             description=(module.__doc__ or "").strip().splitlines()[0],
             streams=module.STREAMS,
@@ -96,6 +100,10 @@ def built_in() -> dict[str, System]:
             options={p.name: p.default for p in parameters if p.name != "run"},
             types={p.name: _plain(p.annotation) for p in parameters if p.name != "run"},
         )
+        if hasattr(module, "declared"):
+            own = module.declared(system.given.get("tables"))
+            system = dataclasses.replace(system, streams=[*system.streams, *own])
+        found[system.name] = system
     return found
 
 

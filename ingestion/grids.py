@@ -1,0 +1,309 @@
+"""Grids, as sheets and files are: the header of a declared table is found, and its rows become texts for the contract.
+
+    header, rows = find_header(declaration, grid)
+    texts = Texts(db, declaration, header, "file.xlsx!Sheet", place)
+    yield from texts.blocks(rows)
+
+A row that has no cells at all need not be in a grid.
+"""
+
+import difflib
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import duckdb
+import pyarrow as pa
+
+from ingestion.contract import FAULT, ORIGINAL, UNKNOWN, Field, literal, quote, registered
+from ingestion.errors import SourceError
+from ingestion.tables import Declaration, ErrorCell, as_text, unique
+
+SEARCHED = 20
+"""Rows among which the header is, where its row is not declared."""
+
+BLOCK = 50_000
+"""Rows of a sheet or file, empty ones too, that become one table."""
+
+BATCH = 10_000
+"""Rows that are held as Python's objects at once."""
+
+SHOWN = 10
+"""Cells that a note names."""
+
+ORIGIN = date(1899, 12, 30)
+"""Day 0 of the numbers that spreadsheets have for dates."""
+
+_ISO = r"\s*\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?\s*"
+"""A time without zone."""
+
+Row = tuple[int, list[Any]]
+"""Its number, from 1, and its cells: text, number, bool, date, datetime (without zone), None or ErrorCell."""
+
+
+def letters(column: int) -> str:
+    """What spreadsheets call a column, counted from 0."""
+    return (letters(column // 26 - 1) if column >= 26 else "") + chr(ord("A") + column % 26)
+
+
+@dataclass(frozen=True)
+class Header:
+    """A header that was found: in the row `number`, with so many cells; `columns` are the places of fields, from 0,
+    and `others` the names of the columns that no field names."""
+
+    number: int
+    width: int
+    columns: dict[str, int]
+    others: dict[int, str]
+
+
+def find_header(
+    declaration: Declaration, grid: Iterable[Row], *, first_column: int = 0, is_ordered: bool = False
+) -> tuple[Header, Iterator[Row]]:
+    """The header of a table, and the rows after it. `first_column` is where the cells of the grid begin.
+
+    Raises SourceError if a declared column is missing, is there twice or, if `is_ordered`, has moved.
+    """
+    rows, seen = iter(grid), []
+    wanted = set(declaration.headers.values())
+    for number, cells in rows:
+        seen.append((number, [as_text(cell).strip() for cell in cells]))
+        if declaration.header:
+            if number >= declaration.header:
+                break
+        elif wanted <= set(seen[-1][1]) or len(seen) == SEARCHED:
+            break
+    if declaration.header:
+        if not seen or seen[-1][0] != declaration.header:
+            raise SourceError(f"row {declaration.header}, which {declaration.option}.header names, is empty")
+        number, names = seen[-1]
+    else:
+        number, names = max(seen, key=lambda row: len(wanted & set(row[1])), default=(0, []))
+    _check(declaration, number, names, first_column, is_ordered=is_ordered)
+    columns = {field_name: names.index(header) for field_name, header in declaration.headers.items()}
+    others: dict[int, str] = {}
+    taken = [*(f.source for f in declaration.stream.contract.fields), *wanted]
+    for index, name in enumerate(names):
+        if index not in columns.values():
+            others[index] = unique(name or letters(first_column + index), [*taken, *others.values()])
+    return Header(number, len(names), columns, others), rows
+
+
+def _check(declaration: Declaration, number: int, names: list[str], first_column: int, *, is_ordered: bool) -> None:
+    wanted = list(declaration.headers.values())
+    correct = f"Correct it there, or {declaration.option}"
+    if not set(wanted) & set(names):
+        there = f"row {number} has {_listed(filter(None, names))}" if any(names) else "there is nothing"
+        raise SourceError(f"there is no header with the columns {_listed(wanted)}: {there}. {correct}")
+
+    def at(name: str) -> str:
+        return f"{name!r} ({letters(first_column + names.index(name))}{number})"
+
+    missing = [name for name in wanted if name not in names]
+    if missing:
+        told = []
+        for name in missing:
+            before = next((n for n in reversed(wanted[: wanted.index(name)]) if n in names), None)
+            index = names.index(before) + 1 if before else 0
+            instead = names[index] if index < len(names) else ""
+            stands = f"{at(instead)} stands" if instead else "nothing stands"
+            told.append(f"there is no column {name!r}: {stands} {f'after {before!r}' if before else 'first'}")
+        raise SourceError(f"{'; '.join(told)}. Was it renamed or deleted? {correct}")
+    if twice := [name for name in wanted if names.count(name) > 1]:
+        places = [letters(first_column + index) for index, name in enumerate(names) if name == twice[0]]
+        raise SourceError(f"the header has {twice[0]!r} more than once, in {' and '.join(places)}. {correct}")
+    declared = [declaration.headers[each] for each in declaration.order]
+    actual = sorted(declared, key=names.index)
+    if is_ordered and actual != declared:
+        blocks = difflib.SequenceMatcher(None, declared, actual, autojunk=False).get_matching_blocks()
+        in_place = {name for block in blocks for name in declared[block.a : block.a + block.size]}
+        told = [
+            f"{at(name)} has moved: from {_after(name, declared)} to {_after(name, actual)}"
+            for name in declared
+            if name not in in_place
+        ]
+        raise SourceError(f"{'; '.join(told)}. {correct}")
+
+
+def _after(name: str, order: list[str]) -> str:
+    index = order.index(name)
+    return f"after {order[index - 1]!r}" if index else "the first place"
+
+
+def _listed(names: Iterable[str]) -> str:
+    names = list(names)
+    return ", ".join(map(repr, names[:20])) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+
+
+@dataclass
+class Texts:
+    """Makes the rows of one table tables of texts, as `contract.apply` takes them.
+
+    `where` begins every position: file!Sheet, or a file alone where `first_column`, at which the cells of a row begin,
+    is None and the row's number the number of a line. `place` has the texts of the contract's other fields; row_number
+    and block are filled here. Times without zone are of `time_zone`; numbers that are dates count from `origin`.
+    """
+
+    db: duckdb.DuckDBPyConnection
+    declaration: Declaration
+    header: Header
+    where: str
+    place: dict[str, str]
+    first_column: int | None = 0
+    time_zone: str = "UTC"
+    origin: date = ORIGIN
+    shown: list[str] = field(default_factory=list)
+    errors: int = 0
+
+    def __post_init__(self) -> None:
+        contract = self.declaration.stream.contract
+        by_name = {f.name: f for f in contract.fields}
+        self.fields = {index: by_name[name] for name, index in self.header.columns.items()}
+        self.indexes = {f.name: index for index, f in self.fields.items()}
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know of the rows that were read."""
+        if not self.errors:
+            return []
+        more = f" and {self.errors - len(self.shown)} more" if self.errors > len(self.shown) else ""
+        return [f"{self.where}: cells with an error are null: {', '.join(self.shown)}{more}"]
+
+    def blocks(self, rows: Iterable[Row]) -> Iterator[pa.Table]:
+        """A table per BLOCK of rows of which any is not empty."""
+        for _, block in itertools.groupby(rows, key=lambda row: (row[0] - 1) // BLOCK):
+            batches = []
+            while batch := list(itertools.islice(block, BATCH)):
+                batches.append(self._batch(batch))
+            if any(batch.num_rows for batch in batches):
+                yield pa.concat_tables(batches)
+
+    def _batch(self, rows: list[Row]) -> pa.Table:
+        numbers = [number for number, _ in rows]
+        cells = {"number": pa.array(numbers, pa.int64())}
+        names = [f.source for f in self.declaration.stream.contract.fields] + [*self.declaration.headers.values()]
+        others = dict(self.header.others)
+        width = 0
+        for index, column in enumerate(itertools.zip_longest(*(row for _, row in rows))):
+            width = index + 1
+            if index not in self.fields and index not in others:
+                others[index] = unique(letters((self.first_column or 0) + index), [*names, *others.values()])
+            cells |= self._columns(index, numbers, column)
+        others = {index: name for index, name in others.items() if index < width}
+        with registered(self.db, cells=pa.table(cells)):
+            return self.db.sql(self._query(set(cells), width, others)).to_arrow_table()
+
+    def _columns(self, index: int, numbers: list[int], column: tuple[Any, ...]) -> dict[str, pa.Array]:
+        """A column's texts, which have to be read in the declared dialect; its values, of which we know what they are;
+        and its errors."""
+        try:
+            return {f"text{index}": pa.array(column, pa.string())}
+        except (pa.ArrowTypeError, pa.ArrowInvalid, UnicodeEncodeError):
+            pass
+        f = self.fields.get(index)
+        texts, values, errors = [], [], []
+        for number, cell in zip(numbers, column, strict=True):
+            is_text, is_error = isinstance(cell, str), isinstance(cell, ErrorCell)
+            texts.append(as_text(cell) if is_text else None)
+            values.append(None if is_text or is_error or cell is None else self._value(f, cell))
+            errors.append(cell.text if is_error else None)
+            if is_error and f and f.nullable:
+                self.errors += 1
+                if len(self.shown) < SHOWN:
+                    self.shown.append(f"{self._letters(index)}{number} ({cell.text})")
+        arrays = {"text": texts, "value": values, "error": errors}
+        return {f"{name}{index}": pa.array(array, pa.string()) for name, array in arrays.items()}
+
+    def _letters(self, index: int) -> str:
+        return letters((self.first_column or 0) + index)
+
+    def _value(self, f: Field | None, cell: Any) -> str:
+        """A value that is no text; of a date or time also if it comes as a number."""
+        is_date, is_time = (f is not None and f.type.startswith(kind) for kind in ("DATE", "TIMESTAMP"))
+        if (is_date or is_time) and isinstance(cell, int | float | Decimal) and not isinstance(cell, bool):
+            try:
+                milliseconds = round(float(cell) * 86_400_000)
+                cell = datetime.combine(self.origin, time()) + timedelta(milliseconds=milliseconds)
+            except OverflowError:
+                return as_text(cell)
+        if isinstance(cell, datetime):
+            if is_date and cell.time() == time():
+                return cell.date().isoformat()
+            return self._in_utc(cell) if is_time else cell.isoformat()
+        if isinstance(cell, date) and is_time:
+            return self._in_utc(datetime.combine(cell, time()))
+        return as_text(cell)
+
+    def _in_utc(self, moment: datetime) -> str:
+        return moment.replace(tzinfo=moment.tzinfo or ZoneInfo(self.time_zone)).astimezone(UTC).isoformat()
+
+    def _query(self, columns: set[str], width: int, others: dict[int, str]) -> str:
+        """SQL for the contract's columns of a batch's cells."""
+
+        def one_of(index: int, *names: str) -> str:
+            parts = [f"{name}{index}" for name in names if f"{name}{index}" in columns]
+            parts = [f"nullif({part}, '')" if part.startswith("text") else part for part in parts]
+            return f"coalesce({', '.join(parts)})" if parts else "cast(null as varchar)"
+
+        fields: dict[str, str] = {}
+        original, unknown, faults = [], [], []
+        for f in self.declaration.stream.contract.fields:
+            index = self.indexes.get(f.name)
+            if index is None:
+                fields[f.source] = self._constant(f)
+                original.append(f"{literal(f.source)}, {fields[f.source]}")
+                continue
+            text = self._translated(f, one_of(index, "text"))
+            fields[f.source] = f"coalesce({one_of(index, 'value')}, {text})"
+            error = one_of(index, "error")
+            original.append(f"{literal(f.source)}, coalesce({fields[f.source]}, {error})")
+            if f"error{index}" in columns and f.nullable:
+                unknown.append(f"{literal(self.declaration.headers[f.name])}, {error}")
+            elif f"error{index}" in columns:
+                shown = f"{literal(f'{f.name}: the cell {self._letters(index)}')} || number || ' shows ' || {error}"
+                faults.append(f"case when {error} is not null then {shown} end")
+        values = [f"{literal(name)}, {one_of(index, 'text', 'value', 'error')}" for index, name in others.items()]
+        letter = "" if self.first_column is None else f"!{letters(self.first_column)}"
+        position = literal(f"{self.where}{letter or ':'}")
+        own = {
+            "_position": f"{position} || number",
+            UNKNOWN: _object(unknown + values, "nullif(json_merge_patch('{{}}', {}), '{{}}')"),
+            FAULT: f"nullif(concat_ws('; ', {', '.join(faults)}), '')" if faults else "null",
+            ORIGINAL: _object(original + values, "{}"),
+        }
+        cells = [f"trim({one_of(index, 'text', 'value', 'error')})" for index in range(width)]
+        select = [f"cast({sql} as varchar) as {quote(name)}" for name, sql in (fields | own).items()]
+        return f"select {', '.join(select)} from cells where concat('', {', '.join(cells) or 'null'}) <> ''"
+
+    def _constant(self, f: Field) -> str:
+        """A field that is no column."""
+        given = {"row_number": "number", "block": f"(number - 1) // {BLOCK}"}
+        given |= {name: literal(text) for name, text in (self.place | self.declaration.values).items()}
+        return f"cast({given.get(f.name, 'null')} as varchar)"
+
+    def _translated(self, f: Field, text: str) -> str:
+        """SQL for a text in the contract's form; one that does not fit the dialect stays as it is, and the contract
+        rejects it."""
+        date_format, zone = literal(self.declaration.date_format), literal(self.time_zone)
+        if f.type == "DATE":
+            parsed = f"try_strptime({text}, {date_format})"
+            day = f"case when {parsed} = date_trunc('day', {parsed}) then strftime({parsed}, '%Y-%m-%d') end"
+            return f"coalesce({day}, {text})"
+        if f.type.startswith("TIMESTAMP"):
+            iso = f"case when regexp_full_match({text}, {literal(_ISO)}) then try_cast({text} as timestamp) end"
+            local = f"coalesce(try_strptime({text}, {date_format}), {iso})"
+            return f"coalesce(cast(timezone({zone}, {local}) as varchar), {text})"
+        if f.type.startswith(("DECIMAL", "DOUBLE")) and self.declaration.decimal == ",":
+            # Only dots before three digits divide thousands; 12.50 becomes 12,50, which the contract rejects.
+            plain = rf"regexp_replace({text}, '\.(\d{{3}})\b', '\1', 'g')"
+            return f"translate({plain}, '.,', ',.')"
+        return text
+
+
+def _object(members: list[str], form: str) -> str:
+    """SQL for a JSON object of these members, null without any."""
+    return form.format(f"json_object({', '.join(members)})") if members else "null"
