@@ -195,7 +195,7 @@ class Texts:
             cells |= self._columns(index, numbers, column)
         others = {index: name for index, name in others.items() if index < width}
         with registered(self.db, cells=pa.table(cells)):
-            return self.db.sql(self._query(set(cells), width, others)).to_arrow_table()
+            return self.db.sql(self._query(set(cells), others)).to_arrow_table()
 
     def _columns(self, index: int, numbers: list[int], column: tuple[Any, ...]) -> dict[str, pa.Array]:
         """A column's texts, which have to be read in the declared dialect; its values, of which we know what they are;
@@ -241,7 +241,7 @@ class Texts:
     def _in_utc(self, moment: datetime) -> str:
         return moment.replace(tzinfo=moment.tzinfo or ZoneInfo(self.time_zone)).astimezone(UTC).isoformat()
 
-    def _query(self, columns: set[str], width: int, others: dict[int, str]) -> str:
+    def _query(self, columns: set[str], others: dict[int, str]) -> str:
         """SQL for the contract's columns of a batch's cells."""
 
         def one_of(index: int, *names: str) -> str:
@@ -275,9 +275,9 @@ class Texts:
             FAULT: f"nullif(concat_ws('; ', {', '.join(faults)}), '')" if faults else "null",
             ORIGINAL: _object(original + values, "{}"),
         }
-        cells = [f"trim({one_of(index, 'text', 'value', 'error')})" for index in range(width)]
+        cells = sorted(columns - {"number"})
         select = [f"cast({sql} as varchar) as {quote(name)}" for name, sql in (fields | own).items()]
-        return f"select {', '.join(select)} from cells where concat('', {', '.join(cells) or 'null'}) <> ''"
+        return f"select {', '.join(select)} from cells where trim(concat('', {', '.join(cells) or 'null'})) <> ''"
 
     def _constant(self, f: Field) -> str:
         """A field that is no column."""
