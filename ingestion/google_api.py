@@ -3,11 +3,12 @@
 import json
 import re
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingestion.errors import SourceError, keep_secret
-from ingestion.http import Answer, Client, Refused
+from ingestion.http import Answer, Client, Limit, Refused
 
 if TYPE_CHECKING:  # takes a while to import, as all of google-auth
     from google.oauth2.service_account import Credentials
@@ -18,40 +19,57 @@ class NotSignedIn(SourceError):
 
 
 class GoogleClient:
-    """POSTs JSON to one of Google's APIs in the name of a service account; threads may share it.
+    """GETs and POSTs JSON of one of Google's APIs in the name of a service account; threads may share it.
 
     `key`: the account's JSON key, or the path of its file; `option` is what the user calls it. Neither the key nor a
-    token shows in any message.
+    token shows in any message. Of `limit` and `patience` see `http.Client`.
     """
 
-    def __init__(self, base_url: str, key: str, scope: str, option: str) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        key: str,
+        scope: str,
+        option: str,
+        *,
+        limit: Limit | None = None,
+        patience: float | None = None,
+    ) -> None:
         self.option, self.credentials = option, _credentials(key, scope, option)
-        self.client, self.lock = Client(base_url, is_refusal=_is_exhausted), threading.Lock()
+        self.client = Client(base_url, limit=limit, patience=patience, is_busy=_is_busy, is_refusal=_is_exhausted)
+        self.lock = threading.Lock()
 
     @property
     def account(self) -> str:
         """The address of the service account."""
         return self.credentials.service_account_email
 
+    def get(self, path: str, expect: str, **parameters: Any) -> Answer:
+        """The answer to a GET; otherwise as `post`."""
+        return self._signed_in(lambda: self.client.get(path, expect, **parameters))
+
     def post(self, path: str, body: Any, expect: str) -> Answer:
         """The answer, an object with the member `expect`; a token that is refused is replaced once.
 
         Raises NotSignedIn, SourceError if a quota is used up for the hour or the day, and Refused otherwise.
         """
+        return self._signed_in(lambda: self.client.post(path, body, expect))
+
+    def _signed_in(self, ask: Callable[[], Answer]) -> Answer:
         token = self._sign_in()
         try:
             try:
-                return self.client.post(path, body, expect)
+                return ask()
             except Refused as error:
                 if error.status != 401:
                     raise
                 self._sign_in(refused=token)
-                return self.client.post(path, body, expect)
+                return ask()
         except Refused as error:
             if error.status == 401:
                 raise NotSignedIn(f"Google does not accept its own token. Try again later. {error}") from error
             if error.status == 429:
-                raise SourceError(f"quota exhausted, the next run goes on: {_message(str(error))}") from error
+                raise SourceError(f"quota exhausted, the next run goes on: {message(str(error))}") from error
             raise
 
     def close(self) -> None:
@@ -79,13 +97,18 @@ class GoogleClient:
 
 
 def _is_exhausted(response: Any) -> bool:
-    """Whether a quota of the hour or the day is used up; too many requests at once pass."""
+    """Whether a quota of the hour or the day is used up; too many requests at once, or in a minute, pass."""
     return response.status_code == 429 and bool(
-        re.search(r"tokens|hour|day|thresholded|server errors", _message(response.text))
+        re.search(r"tokens|hour|day|thresholded|server errors", message(response.text))
     )
 
 
-def _message(text: str) -> str:
+def _is_busy(response: Any) -> bool:
+    """Whether a 403 is no more than too many requests at once, which is how Drive says it."""
+    return response.status_code == 403 and bool(re.search(r'"reason": ?"(userR|r)ateLimitExceeded"', response.text))
+
+
+def message(text: str) -> str:
     """What Google says, of an error."""
     found = re.search(r'"message": ?"(.*?)"', text)
     return found[1] if found else ""

@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 import pyarrow as pa
 
-from ingestion.contract import FAULT, ORIGINAL, UNKNOWN, Field, literal, quote, registered
+from ingestion.contract import FAULT, ORIGINAL, UNKNOWN, Contract, Field, literal, quote, registered
 from ingestion.errors import SourceError
 from ingestion.tables import Declaration, ErrorCell, as_text, unique
 
@@ -137,6 +137,12 @@ def _after(name: str, order: list[str]) -> str:
 def _listed(names: Iterable[str]) -> str:
     names = list(names)
     return ", ".join(map(repr, names[:20])) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+
+
+def empty(contract: Contract) -> pa.Table:
+    """A table of `Texts` without rows."""
+    names = [*(f.source for f in contract.fields), "_position", UNKNOWN, FAULT, ORIGINAL]
+    return pa.schema([(name, pa.string()) for name in names]).empty_table()
 
 
 @dataclass

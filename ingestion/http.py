@@ -107,6 +107,7 @@ class Client:
     request, `connections` may be open at once. `limit_header` names the header that says what `limit` really is, and
     `reset_header` the one that says, where there is no Retry-After, until when it lasts: a time, or seconds since 1970.
     `is_refusal` tells the answers with which a vendor refuses for good, although their status is 429 or of the 500s.
+    `patience` are the seconds after which a server that has had enough is asked again, where it does not say when.
     """
 
     def __init__(
@@ -121,12 +122,14 @@ class Client:
         connections: int = 10,
         is_busy: Callable[["requests.Response"], bool] = lambda response: False,
         is_refusal: Callable[["requests.Response"], bool] = lambda response: False,
+        patience: float | None = None,
     ) -> None:
         import requests
         import urllib3
 
         self.base_url, self.is_busy, self.is_refusal = base_url.rstrip("/"), is_busy, is_refusal
         self.limit, self.limit_header, self.reset_header = limit, limit_header, reset_header
+        self.patience = patience
         self.session, self.exceptions = requests.Session(), requests.exceptions
         self._no_connection = urllib3.exceptions.MaxRetryError
         # A copied key may end with a line break.
@@ -198,10 +201,11 @@ class Client:
             limit.requests = max(1, int(response.headers[self.limit_header]))
         is_transient = response.status_code == 429 or response.status_code >= 500 or self.is_busy(response)
         if is_transient and not self.is_refusal(response):
+            asked, is_limit = _retry_after(response, self.reset_header), response.status_code < 500
             raise _Transient(
                 f"the server answered {response.status_code} {response.reason}",
-                _retry_after(response, self.reset_header),
-                is_limit=response.status_code < 500,
+                self.patience if asked is None and is_limit else asked,
+                is_limit=is_limit,
             )
         if response.status_code >= 400:
             refusal = NotFound if response.status_code == 404 else Refused

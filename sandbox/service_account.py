@@ -17,13 +17,15 @@ AUDIENCE = "https://oauth2.googleapis.com/token"
 
 
 class SignIn:
-    """The endpoint for the account of `key`; a test may set how long a token lasts (`lifetime`, seconds)."""
+    """The endpoint for the account of `key`, which may have a token for any of `scopes`; a test may set how long one
+    lasts (`lifetime`, seconds)."""
 
     lifetime = 3600.0
 
-    def __init__(self, key: Row, scope: str) -> None:
-        self.email, self.scope = key["client_email"], scope
+    def __init__(self, key: Row, *scopes: str) -> None:
+        self.email, self.scopes = key["client_email"], scopes
         self.tokens: dict[str, float] = {}  # until when they last
+        self.granted: dict[str, list[str]] = {}  # the scopes of each
         private = serialization.load_pem_private_key(key["private_key"].encode(), None)
         self.public_key = private.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -37,16 +39,24 @@ class SignIn:
         except (ValueError, exceptions.GoogleAuthError):
             claims = {}
         is_right = form.get("grant_type") == "urn:ietf:params:oauth:grant-type:jwt-bearer"
-        if not is_right or claims.get("iss") != self.email or self.scope not in claims.get("scope", ""):
+        asked = claims.get("scope", "").split()
+        if not is_right or claims.get("iss") != self.email or not asked or set(asked) - set(self.scopes):
             return Response.json(400, {"error": "invalid_grant", "error_description": "Invalid JWT Signature."})
         token = f"ya29.{token_urlsafe(24)}"
-        self.tokens[token] = time.time() + self.lifetime
+        self.tokens[token], self.granted[token] = time.time() + self.lifetime, asked
         return Response.json(200, {"access_token": token, "expires_in": 3599, "token_type": "Bearer"})
 
     def knows(self, call: Call) -> bool:
         """Whether a request carries a token that lasts."""
-        token = call.headers.get("Authorization", "").removeprefix("Bearer ")
-        return self.tokens.get(token, 0) > time.time()
+        return self.tokens.get(_token(call), 0) > time.time()
+
+    def allows(self, call: Call, scope: str) -> bool:
+        """Whether its token is for this scope."""
+        return scope in self.granted.get(_token(call), [])
+
+
+def _token(call: Call) -> str:
+    return call.headers.get("Authorization", "").removeprefix("Bearer ")
 
 
 def new_key() -> Row:
