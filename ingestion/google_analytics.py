@@ -227,7 +227,7 @@ class Reader:
     def __init__(self, property_ids: list[str], credentials: str, start: str, base_url: str) -> None:
         self.property_ids = [_property_id(text) for text in property_ids]
         self.start = _day(start)
-        self.client = GoogleClient(base_url, credentials, SCOPE, f"{OPTION}CREDENTIALS")
+        self.client = GoogleClient(base_url, credentials, [SCOPE], f"{OPTION}CREDENTIALS")
         self.lock = threading.Lock()
         self.properties: dict[str, Property | SourceError] = {}
         self.first_days: dict[str, date] = {}

@@ -1,5 +1,6 @@
 """Google's APIs: signing in with the key of a service account, and what a refusal means."""
 
+import copy
 import json
 import re
 import threading
@@ -29,15 +30,28 @@ class GoogleClient:
         self,
         base_url: str,
         key: str,
-        scope: str,
+        scopes: list[str],
         option: str,
         *,
         limit: Limit | None = None,
         patience: float | None = None,
     ) -> None:
-        self.option, self.credentials = option, _credentials(key, scope, option)
+        self.option, self.credentials, self.lock = option, _credentials(key, scopes, option), threading.Lock()
+        self._connect(base_url, limit, patience)
+
+    def also(self, base_url: str, *, limit: Limit | None = None, patience: float | None = None) -> "GoogleClient":
+        """A client of another API, which shares what signs in."""
+        other = copy.copy(self)
+        other._connect(base_url, limit, patience)
+        return other
+
+    def _connect(self, base_url: str, limit: Limit | None, patience: float | None) -> None:
         self.client = Client(base_url, limit=limit, patience=patience, is_busy=_is_busy, is_refusal=_is_exhausted)
-        self.lock = threading.Lock()
+        self.client.session.auth = self._carry_token
+
+    def _carry_token(self, request: Any) -> Any:
+        request.headers["Authorization"] = f"Bearer {self.credentials.token}"
+        return request
 
     @property
     def account(self) -> str:
@@ -92,7 +106,6 @@ class GoogleClient:
                         f"Google does not accept the key ({error.args[0]}): correct {self.option}"
                     ) from error
                 keep_secret([self.credentials.token])
-                self.client.session.headers["Authorization"] = f"Bearer {self.credentials.token}"
             return self.credentials.token
 
 
@@ -114,7 +127,7 @@ def message(text: str) -> str:
     return found[1] if found else ""
 
 
-def _credentials(text: str, scope: str, option: str) -> "Credentials":
+def _credentials(text: str, scopes: list[str], option: str) -> "Credentials":
     """The service account of a key, given as JSON or as the path of its file. No message shows any of it."""
     from google.oauth2.service_account import Credentials
 
@@ -128,6 +141,6 @@ def _credentials(text: str, scope: str, option: str) -> "Credentials":
         key = json.loads(text)
         secret = key["private_key"]
         keep_secret([secret, *secret.splitlines()[1:-1]])  # messages may show it on one line
-        return Credentials.from_service_account_info(key, scopes=[scope])
+        return Credentials.from_service_account_info(key, scopes=scopes)
     except (ValueError, KeyError, TypeError, AttributeError):  # whose messages may quote the key
         raise SourceError(f"the key is not complete, or not the key of a service account: {wrong}") from None

@@ -72,9 +72,7 @@ PASSES = 3
 """Over a spreadsheet that is changed while it is read."""
 
 A_SHEET = "application/vnd.google-apps.spreadsheet"
-SCOPES = tuple(
-    f"https://www.googleapis.com/auth/{name}" for name in ("spreadsheets.readonly", "drive.metadata.readonly")
-)
+SCOPES = [f"https://www.googleapis.com/auth/{name}.readonly" for name in ("spreadsheets", "drive.metadata")]
 OPTION = "SOURCES__GOOGLE_SHEETS__CREDENTIALS"
 
 _CELLS = re.compile(r"([A-Z]{1,3})?(\d{1,8})?:([A-Z]{1,3})?(\d{1,8})?")
@@ -162,11 +160,8 @@ class Reader:
 
     def __init__(self, credentials: str, tables: dict[str, Any], base_url: str, drive_url: str) -> None:
         self.declarations = _declarations(tables)
-        sheets, drive = SCOPES
-        self.sheets = GoogleClient(
-            base_url, credentials, sheets, OPTION, limit=Limit(*self.REQUESTS), patience=self.PATIENCE
-        )
-        self.drive = GoogleClient(drive_url, credentials, drive, OPTION, patience=self.PATIENCE)
+        self.drive = GoogleClient(drive_url, credentials, SCOPES, OPTION, patience=self.PATIENCE)
+        self.sheets = self.drive.also(base_url, limit=Limit(*self.REQUESTS), patience=self.PATIENCE)
         self.db = contracts.engine()
         self.files: dict[str, Answer] = {}
         self.books: dict[tuple[str, str], dict[str, Any]] = {}

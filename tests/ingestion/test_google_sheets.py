@@ -253,7 +253,7 @@ def test_ranges(drive):
         ("left", "Plan!Q1's plan!!B4", "2026-01-01", None),
         ("right", "Plan!Q1's plan!!K4", "2026-05-01", None),
     ]
-    assert drive.asked() == {"token": 2, PLAN: 4, "values:batchGet": 2}, "what it is is asked once, and after each"
+    assert drive.asked() == {"token": 1, PLAN: 4, "values:batchGet": 2}, "what it is is asked once, and after each"
     drive.state.clear()
     drive.tables["targets"] = {"whole": {"spreadsheet": PLAN, "range": "Other"}}
     assert "there is no header with the columns 'Month', 'Country'" in drive.fails()
@@ -403,7 +403,7 @@ def test_what_changes_while_it_is_read_is_read_again(drive):
     drive.meanwhile(change)
     accepted, _, _ = drive.read()
     assert [row["units_target"] for row in accepted] == [99]
-    assert drive.asked() == {"token": 2, PLAN: 5, "values:batchGet": 2}
+    assert drive.asked() == {"token": 1, PLAN: 5, "values:batchGet": 2}
     assert drive.state["tables"]["plan"][1] == "2026-03-02T12:00:00.000Z"
 
 
@@ -497,7 +497,7 @@ def test_a_minutes_quota_is_waited_for(drive, monkeypatch):
 def test_a_token_that_ran_out_is_replaced(drive):
     drive.meanwhile(drive.server.sign_in.tokens.clear)
     assert len(drive.read()[0]) == 2
-    assert drive.asked()["token"] == 3
+    assert drive.asked()["token"] == 2
     drive.state.clear()
     drive.misbehave.next("401", times=2, path="batchGet")
     assert "Google does not accept its own token" in drive.fails()
