@@ -1,8 +1,9 @@
 """The stand-in company's systems on this machine: `with sandbox.running() as options:` and they answer.
 
 Under the root folder: postgres/ (the shop), partner_files/ (the resellers' CSV), events/ and logs/ (of the site and
-the app), hubspot.json and its like (what the servers show), truth/ (for tests, never loaded) and sandbox.json (seed,
-scale, clock, password and keys; written last, so that a half-made sandbox is made again).
+the app), spreadsheets/, documents/ and images/ (what people send and keep), hubspot.json and its like (what the servers
+show), truth/ (for tests, never loaded) and sandbox.json (seed, scale, clock, password and keys; written last, so that a
+half-made sandbox is made again).
 """
 
 import fcntl
@@ -31,7 +32,9 @@ from sandbox import (
     mailchimp,
     mastodon,
     partner_files,
+    planning,
     service_account,
+    stock,
     truth,
 )
 from sandbox.bluesky_view import View as BlueskyView
@@ -53,9 +56,17 @@ SYSTEMS = (
     "bluesky",
     "mastodon",
     "devices",
+    "google_sheets",
+    "spreadsheets",
+    "documents",
+    "images",
 )
-FOLDERS = {"partner_files": "partner_files", "events": "events", "access_logs": "logs"}  # of systems that are files
-SHOWN = ("hubspot", "mailchimp", "google_analytics", "bluesky", "mastodon", "devices")  # a JSON each: what is shown
+FOLDERS = {  # of systems that are files
+    "partner_files": "partner_files", "events": "events", "access_logs": "logs",
+    "spreadsheets": "spreadsheets", "documents": "documents", "images": "images",
+}  # fmt: skip
+# What is shown, a JSON each:
+SHOWN = ("hubspot", "mailchimp", "google_analytics", "bluesky", "mastodon", "devices", "google_sheets")
 ROOT = Path(os.environ.get("SANDBOX_ROOT", ".sandbox"))
 SCALE = float(os.environ.get("SANDBOX_SCALE", "1"))
 SEED = int(os.environ.get("SANDBOX_SEED", "1"))
@@ -153,6 +164,10 @@ def running(
             stack.callback(broker.stop)
             options["SOURCES__DEVICES__URL"] = broker.url
             options["SOURCES__DEVICES__TOPICS"] = json.dumps(devices.TOPICS)
+        if "google_sheets" in wanted:
+            options["SOURCES__GOOGLE_SHEETS__TABLES"] = json.dumps(planning.declared(state["seed"]))
+        if "spreadsheets" in wanted:
+            options["SOURCES__SPREADSHEETS__TABLES"] = json.dumps(stock.TABLES)
         for system, server in options.servers.items():
             server.misbehave.configure(system, os.environ.get("SANDBOX_MISBEHAVE", ""))
         yield options
@@ -250,6 +265,9 @@ def _write(root: Path, company: Company, state: dict, database: Database) -> Non
     partner_files.write(company, root / "partner_files")
     company.visits.archive.write(root / "events")
     company.visits.log.write(root / "logs")
+    company.stock.write(root / "spreadsheets")
+    company.papers.write(root / "documents")
+    company.photos.write(root / "images")
     truth.write(company, root / "truth")
     _replace(root / "hubspot.json", company.crm.tables())
     _replace(root / "mailchimp.json", company.newsletters.tables())
@@ -257,6 +275,7 @@ def _write(root: Path, company: Company, state: dict, database: Database) -> Non
     _replace(root / "bluesky.json", company.social.tables("bluesky"))
     _replace(root / "mastodon.json", company.social.tables("mastodon"))
     _replace(root / "devices.json", company.devices.tables())
+    _replace(root / "google_sheets.json", company.planning.tables())
     state["clock"] = str(company.today)
     _replace(root / "sandbox.json", state)
 

@@ -9,13 +9,18 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
+from sandbox.claims import Claims
 from sandbox.counted_visits import CountedVisits
 from sandbox.crm import Crm
 from sandbox.devices import Devices
 from sandbox.newsletters import Newsletters
 from sandbox.orders import Orders
+from sandbox.papers import Papers
+from sandbox.photos import Photos
+from sandbox.planning import Planning
 from sandbox.simulation import FIRST_DAY, Person, Row
 from sandbox.social import Social
+from sandbox.stock import Stock
 from sandbox.visits import Visits
 from sandbox.vocabulary import COUNTRIES, DECIMALS, PRICE_BOOK, Country
 
@@ -40,8 +45,8 @@ class PartnerLine(NamedTuple):
 class Company(Orders):
     """The company up to `today`: the shop's tables and the resellers' lines, and who is behind them.
 
-    `crm`, `newsletters`, `visits`, `social` and `devices` follow the company day by day, each with chance of its own:
-    the shop knows nothing of them.
+    `crm`, `newsletters`, `visits`, `social`, `devices`, `claims`, `photos`, `papers`, `stock` and `planning` follow the
+    company day by day, each with chance of its own: the shop knows nothing of them.
     """
 
     def __init__(self, seed: int = 1, scale: float = 1.0) -> None:
@@ -53,7 +58,9 @@ class Company(Orders):
             self._welcome(3600 + number)
         self.crm, self.newsletters, self.social = Crm(self), Newsletters(self), Social(self)
         self.visits, self.counted_visits = Visits(self), CountedVisits(self)
-        self.devices = Devices(self)
+        self.devices, self.claims = Devices(self), Claims(self)
+        self.photos, self.papers = Photos(self), Papers(self)
+        self.stock, self.planning = Stock(self), Planning(self)
 
     def run(self, until: date) -> "Company":
         """Simulates every day before `until`; returns itself."""
@@ -65,6 +72,11 @@ class Company(Orders):
             self.counted_visits.day()
             self.social.day()
             self.devices.day()
+            self.claims.day()
+            self.photos.day()
+            self.papers.day()
+            self.stock.day()
+            self.planning.day()
             self.today += timedelta(days=1)
         return self
 

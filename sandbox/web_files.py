@@ -13,6 +13,8 @@ from typing import Any
 
 import msgspec
 
+from sandbox.files import put
+
 TWICE, BROKEN, MISDATED, DEEP = 0.02, 0.004, 0.002, 0.002
 """Shares of calls: sent again, followed by a line that is none, dated by a clock that was never set, nested deep."""
 BAD_LINES = {
@@ -67,7 +69,7 @@ class Archive:
     def write(self, folder: Path) -> None:
         """Writes a file for every day that has ended and has calls."""
         for name, content in self._files.items():
-            _write(folder / name, content)
+            put(folder / name, content)
 
 
 class Log:
@@ -101,20 +103,10 @@ class Log:
         for age, day in enumerate(sorted(self._days, reverse=True)):
             rotated = folder / f"access.log-{day + timedelta(days=1):%Y%m%d}"
             if age < 2:
-                _write(rotated if age else folder / "access.log", gzip.decompress(self._days[day]))
+                put(rotated if age else folder / "access.log", gzip.decompress(self._days[day]))
             else:
-                _write(rotated.with_name(f"{rotated.name}.gz"), self._days[day])
+                put(rotated.with_name(f"{rotated.name}.gz"), self._days[day])
                 rotated.unlink(missing_ok=True)
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Writes a file that is new or has changed, in one stroke."""
-    if path.exists() and path.read_bytes() == content:
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.new")
-    new.write_bytes(content)
-    new.replace(path)
 
 
 def _packed(lines: list[bytes]) -> bytes:
