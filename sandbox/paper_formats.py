@@ -127,18 +127,15 @@ def page(title: str, paragraphs: list[str], language: str) -> str:
 
 def mail(
     message_id: str, sender: tuple[str, str], recipient: tuple[str, str], at: datetime, subject: str, text: str,
-    *, is_html: bool = False, references: Iterable[str] = (), attachments: Iterable[Attachment] = (),
+    references: Iterable[str] = (), attachments: Iterable[Attachment] = (),
 ) -> bytes:  # fmt: skip
-    """A mail from (name, address) to another; `references` are the messages before it, the newest last."""
+    """A mail from (name, address) to another, of text or HTML; `references` are the messages before it, in order."""
     message = EmailMessage(policy=SMTP)
     message["From"], message["To"], message["Subject"] = _address(*sender), _address(*recipient), subject
     message["Date"], message["Message-ID"] = at, message_id
     if references := list(references):
         message["In-Reply-To"], message["References"] = references[-1], " ".join(references)
-    if is_html:
-        message.set_content(page(subject, text.split("\n\n"), ""), subtype="html", cte="quoted-printable")
-    else:
-        message.set_content(text + "\n", cte="quoted-printable")
+    message.set_content(text, "html" if text.startswith("<") else "plain", cte="quoted-printable")
     for attachment in attachments:
         kind, _, subtype = attachment.media_type.partition("/")
         message.add_attachment(attachment.content, kind, subtype, filename=attachment.name)

@@ -125,11 +125,7 @@ class Papers:
                is_word: bool = False, table: list[list[str]] = ()) -> Paper:  # fmt: skip
         """A letter as PDF, or as docx where the customer's name has characters that our PDF files don't have."""
         title, paragraphs = letter(kind, language(person), **facts)
-        try:
-            "".join(paragraphs).encode("cp1252")
-        except UnicodeEncodeError:
-            is_word = True
-        if is_word:
+        if is_word or not _is_western("".join(paragraphs)):
             day = str(self.company.today)
             ending, render = "docx", lambda: formats.docx(title, paragraphs, day, language(person), table)
         else:
@@ -187,8 +183,9 @@ class Papers:
             facts["email"] = facts["email"].upper()
         customer, tongue = (facts["name"], person.email), language(person)
         title, paragraphs = letter(kind, tongue, **facts)
-        text, is_html = formats.plain(paragraphs), self.rng.random() < 0.2
-        first = self._mail(key, customer, SERVICE, title, text, tongue, mentions, [], asked, is_html)
+        text = formats.plain(paragraphs)
+        sent = formats.page(title, paragraphs, tongue) if self.rng.random() < 0.2 else text
+        first = self._mail(key, customer, SERVICE, title, sent, tongue, mentions, [], asked)
         if self.rng.random() < 0.75:
             title, paragraphs = letter(answer, tongue, **facts)
             quoted = "\n".join(f"> {line}" for line in text.split("\n"))
@@ -196,8 +193,7 @@ class Papers:
             self._later((1, 1), self._mail, key, SERVICE, customer, title, text, tongue, mentions, [first], answered)
 
     def _mail(self, key: int, sender: tuple[str, str], recipient: tuple[str, str], subject: str, text: str,
-              tongue: str, mentions: Row, references: list[str], attached: Iterable[tuple] = (),
-              is_html: bool = False) -> str:  # fmt: skip
+              tongue: str, mentions: Row, references: list[str], attached: Iterable[tuple]) -> str:  # fmt: skip
         """Sends a mail at an hour of today and returns its Message-ID."""
         today, rng = self.company.today, self.rng
         number = self._number("mail")
@@ -207,8 +203,7 @@ class Papers:
 
         def render() -> bytes:
             files = [Attachment(name, media_type, content()) for name, media_type, _, content in attached]
-            return formats.mail(message_id, sender, recipient, at, subject, text, is_html=is_html,
-                                references=references, attachments=files)  # fmt: skip
+            return formats.mail(message_id, sender, recipient, at, subject, text, references, files)
 
         truth = _truth("eml", tongue, mentions, title=subject, message_id=message_id, sent_at=at.isoformat(),
                        in_reply_to=references[-1] if references else None,
@@ -234,7 +229,7 @@ class Papers:
                 content = f"# {title}\n\n{formats.plain(marked)}\n".encode()
             case "txt":
                 text = f"{title}\n{'=' * len(title)}\n\n{formats.plain(paragraphs)}\n"
-                content = text.replace("\n", "\r\n").encode("cp1252" if text.isascii() or tongue != "en" else "utf-8")
+                content = text.replace("\n", "\r\n").encode("cp1252" if _is_western(text) else "utf-8")
         mentions = {"device": [device], "claim": [claim.number], "email": [claim.person.email]}
         truth = _truth(ending, tongue, mentions, title=title)
         self.all.append(Paper(f"reports/{claim.number}.{ending}", truth, lambda: content, claim.customer_id))
@@ -255,6 +250,14 @@ class Papers:
         """documents.json: by path, what can be read from it, and what its text mentions, addresses in lower case and
         orders in upper case. `same_as` of an attachment is a file of the sandbox with the same bytes."""
         return {"documents.json": {paper.path: paper.truth for paper in self.all if not self._is_gone(paper)}}
+
+
+def _is_western(text: str) -> bool:
+    """Whether old computers and our PDF files have all its characters."""
+    try:
+        return bool(text.encode("cp1252"))
+    except UnicodeEncodeError:
+        return False
 
 
 def _truth(ending: str, tongue: str, mentions: Row, pages: int = 1, **more: Any) -> Row:

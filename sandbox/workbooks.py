@@ -6,19 +6,21 @@ A sheet is a list of rows; a cell is a text, a number, a date, nothing or an Err
 import io
 from collections.abc import Iterable
 from datetime import date
+from html import escape
 from typing import Any
 
 import openpyxl
 import xlwt
-from odf.opendocument import OpenDocumentSpreadsheet
-from odf.table import Table, TableCell, TableRow
-from odf.text import P
 
-from sandbox.files import settled
+from sandbox.files import settled, zipped
 
 Rows = list[list[Any]]
 ERROR_CODES = {"#REF!": 0x17, "#N/A": 0x2A, "#DIV/0!": 0x07}  # [MS-XLS] 2.5.10 BErr
-CALCEXT = "urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0"  # by which LibreOffice marks errors
+HEAD, ODF = '<?xml version="1.0" encoding="UTF-8"?>\n', "urn:oasis:names:tc:opendocument:xmlns"
+NAMESPACES = {prefix: f"{ODF}:{prefix}:1.0" for prefix in ("office", "table", "text")} | {
+    "of": f"{ODF}:of:1.2",
+    "calcext": "urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0",  # LibreOffice's own
+}
 
 
 class Error(str):
@@ -63,36 +65,37 @@ def xls(sheets: dict[str, Rows]) -> bytes:
 
 
 def ods(sheets: dict[str, Rows]) -> bytes:
-    """A workbook of LibreOffice."""
-    book = OpenDocumentSpreadsheet()
-    for name, rows in sheets.items():
-        table = Table(name=name)
-        book.spreadsheet.addElement(table)
-        for row in rows:
-            line = TableRow()
-            table.addElement(line)
-            for value in row:
-                line.addElement(_cell(value))
-    out = io.BytesIO()
-    book.write(out)
-    return settled(out.getvalue())
+    """A workbook of LibreOffice (OpenDocument 1.3, parts 2 and 3), but for its styles."""
+    tables = "".join(
+        f'<table:table table:name="{name}">'
+        + "".join(f"<table:table-row>{''.join(map(_cell, row))}</table:table-row>" for row in rows)
+        + "</table:table>"
+        for name, rows in sheets.items()
+    )
+    names = "".join(f' xmlns:{prefix}="{name}"' for prefix, name in NAMESPACES.items())
+    body = f"<office:body><office:spreadsheet>{tables}</office:spreadsheet></office:body>"
+    content = f'<office:document-content{names} office:version="1.3">{body}</office:document-content>'
+    media_type = "application/vnd.oasis.opendocument.spreadsheet"
+    entries = {"/": media_type, "content.xml": "text/xml"}.items()
+    files = (f'<m:file-entry m:full-path="{path}" m:media-type="{kind}"/>' for path, kind in entries)
+    manifest = f'<m:manifest xmlns:m="{ODF}:manifest:1.0" m:version="1.3">{"".join(files)}</m:manifest>'
+    parts = {"content.xml": content, "META-INF/manifest.xml": manifest}
+    return zipped({"mimetype": media_type.encode(), **{name: (HEAD + part).encode() for name, part in parts.items()}})
 
 
-def _cell(value: Any) -> TableCell:
+def _cell(value: Any) -> str:
     match value:
         case None:
-            return TableCell()
-        case Error():
-            cell = TableCell(valuetype="string", stringvalue="", formula="of:=NA()")
-            cell.setAttrNS(CALCEXT, "value-type", "error")
+            return "<table:table-cell/>"
+        case Error():  # LibreOffice says that its value is an empty text
+            about = 'office:value-type="string" office:string-value="" calcext:value-type="error"'
         case date():
-            cell = TableCell(valuetype="date", datevalue=value.isoformat())
+            about = f'office:value-type="date" office:date-value="{value}"'
         case int() | float():
-            cell = TableCell(valuetype="float", value=value)
+            about = f'office:value-type="float" office:value="{value}"'
         case _:
-            cell = TableCell(valuetype="string")
-    cell.addElement(P(text=str(value)))
-    return cell
+            about = 'office:value-type="string"'
+    return f"<table:table-cell {about}><text:p>{escape(str(value))}</text:p></table:table-cell>"
 
 
 def tsv(rows: Rows) -> bytes:

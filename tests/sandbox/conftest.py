@@ -25,6 +25,21 @@ def bigger() -> Company:
     return Company(1, 0.3).run(CLOCK)
 
 
+def write_files(company: Company, folder: Path) -> None:
+    """What people send and keep: workbooks, documents and photos."""
+    company.stock.write(folder / "spreadsheets")
+    company.papers.write(folder / "documents")
+    company.photos.write(folder / "images")
+
+
+@pytest.fixture(scope="session")
+def written(bigger) -> Iterator[Path]:
+    """A folder with these files of the bigger company."""
+    with new_folder() as folder:
+        write_files(bigger, folder)
+        yield folder
+
+
 @pytest.fixture(scope="session")
 def root():
     with new_folder() as folder:
