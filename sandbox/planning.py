@@ -18,7 +18,7 @@ from sandbox.simulation import FIRST_DAY, Row, Simulation
 from sandbox.vocabulary import COUNTRIES
 
 HEADER = ["Month", "Country", "Category", "Target revenue", "Target units", "Currency", "Owner", "Note"]
-FIELDS = ["month", "country", "category", "target_revenue", "target_units", "currency", "owner", "note"]
+FIELDS = ["month", "country", "category", "revenue_target", "units_target", "currency", "owner", "note"]
 FIRST_ROW, LAST_MONTH, REVISIONS = 4, date(2026, 12, 1), 1 / 9  # per day
 SEASON = [0.8, 0.9, 0.9, 0.9, 0.85, 0.9, 0.8, 0.85, 1.0, 1.05, 1.25, 1.8]  # January to December
 # EUR a month at scale 1 through the shop and the resellers, and how it is hoped to spread.
@@ -83,8 +83,8 @@ class Planning:
                 self._made[defect] += 1
                 cells = {
                     "owner_error": {"owner": {"error": "#REF!"}},
-                    "revenue_error": {"target_revenue": {"error": "#N/A"}},
-                    "revenue_text": {"target_revenue": str(row["target_revenue"])},
+                    "revenue_error": {"revenue_target": {"error": "#N/A"}},
+                    "revenue_text": {"revenue_target": str(row["revenue_target"])},
                     "month_text": {"month": str(month)}, "month_word": {"month": f"{month:%B %Y}"},
                 }  # fmt: skip
                 return instead | cells[defect]
@@ -94,8 +94,8 @@ class Planning:
         """Somebody sets a target of a month to come anew, and repairs its row."""
         row, instead = self.rng.choice([pair for pair in self.rows if pair[0]["month"] > today])
         factor = self.rng.choice([0.9, 0.95, 1.05, 1.1])
-        row.update(target_revenue=round(row["target_revenue"] * factor, 2), note=f"revised on {today}",
-                   target_units=max(1, round(row["target_units"] * factor)))  # fmt: skip
+        row.update(revenue_target=round(row["revenue_target"] * factor, 2), note=f"revised on {today}",
+                   units_target=max(1, round(row["units_target"] * factor)))  # fmt: skip
         instead.clear()
 
     def tables(self) -> Row:

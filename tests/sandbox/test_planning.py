@@ -35,14 +35,14 @@ def test_the_grid_says_what_is_true_but_for_what_is_told(company):
     for row in about["targets"]:
         month, country, category, revenue, units, currency, owner, note = grid[row["row"] - 1]
         assert words[country.lower()] == row["country"] and (category, currency) == (row["category"], "EUR")
-        assert (units, note) == (row["target_units"], row["note"])
+        assert (units, note) == (row["units_target"], row["note"])
         failing = {f"{letter}{row['row']}" for letter, cell in (("D", revenue), ("G", owner)) if isinstance(cell, dict)}
         failing |= {f"A{row['row']}"} if isinstance(month, str) and not month.startswith("202") else set()
         assert failing == {*row["rejecting"], *row["null"]} and row["is_rejected"] == bool(row["rejecting"])
         if f"A{row['row']}" not in failing:
             assert (month["date"] if isinstance(month, dict) else month) == row["month"]
         if f"D{row['row']}" not in failing:
-            assert float(revenue) == row["target_revenue"]
+            assert float(revenue) == row["revenue_target"]
         if f"G{row['row']}" not in failing:
             assert owner == row["owner"]
     last = about["targets"][-1]["row"]
@@ -116,7 +116,7 @@ def test_the_company_sells_about_what_it_plans(bigger):
             sold[category[values["sku"]]] += values["quantity"] * values["unit_price"] / rate
     for row in truth(bigger)["targets"]:
         if row["month"] < str(CLOCK):
-            planned[row["category"]] += row["target_revenue"]
+            planned[row["category"]] += row["revenue_target"]
     assert planned.keys() == sold.keys()
     for name in ("coffee", "machines", "grinders", "accessories"):
         assert 0.7 < float(sold[name]) / planned[name] < 1.4, name
