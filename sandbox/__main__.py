@@ -27,7 +27,7 @@ def main() -> int:
         prog="python -m sandbox",
         description="The stand-in company: a web shop in PostgreSQL, an exchange-rate service, resellers' CSV files, "
         "a CRM that answers as HubSpot, newsletters as Mailchimp, counted visits as Google Analytics, "
-        "and devices over MQTT.",
+        "devices over MQTT, a planning sheet, and folders of workbooks, documents and photos.",
     )
     parser.add_argument("--root", type=Path, default=sandbox.ROOT, help="its folder (SANDBOX_ROOT, now %(default)s)")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
