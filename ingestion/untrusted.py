@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -121,29 +121,37 @@ class FileReader:
         """
         window.is_complete, failures = False, []
         done: dict[str, list] = window.state.setdefault("files", {})
-        marks = {file.label: [file.size, file.changed] for file in self.files}
-        new = [file for file in self.files if done.get(file.label) != marks[file.label]]
+        marks = {file.label: self.mark(stream, file) for file in self.files}
+        new = [file for file in self.files if marks[file.label] not in (None, done.get(file.label))]
         for outcome in self._read(new):
-            yield from self.pages(stream, outcome)
-            if outcome.is_settled:
-                done[outcome.file.label] = marks[outcome.file.label]
-            else:
-                failures.append(f"{outcome.file.label}: {outcome.reason}")
-        vanished = sorted(done.keys() - marks.keys())
-        if 2 * len(marks) < len(done) and vanished and not window.accept_deletes:
+            name = outcome.file.label
+            try:
+                if not outcome.is_settled:
+                    raise SourceError(outcome.reason)
+                yield from self.pages(stream, outcome, window)
+                done[name] = marks[name]
+            except SourceError as error:
+                failures.append(f"{name}: {error}")
+        vanished = sorted(name for name in done if marks.get(name) is None)
+        if 2 * len(self.files) < len(done) and not window.accept_deletes:
             failures.append(
-                f"there are {len(marks):,} files where {len(done):,} were; what is missing stays as it was. Is "
+                f"there are {len(self.files):,} files where {len(done):,} were; what is missing stays as it was. Is "
                 f"{self.option} right? If so, run again with --accept-deletes"
             )
         else:
-            yield from self.vanished(stream, vanished)
+            yield from self.vanished(stream, vanished, window)
             for name in vanished:
                 del done[name]
         if failures:
             raise PartFailed(f"{len(failures):,} files could not be read: {'; '.join(failures[:5])}")
 
-    def pages(self, stream: Stream, outcome: Outcome) -> Iterator[Page]:
-        """The rows of one file in a stream; those of a scope are in one page."""
+    def mark(self, stream: Stream, file: File) -> list | None:
+        """What changes when a file has to be read again for a stream; None if that takes nothing from it."""
+        return [file.size, file.changed]
+
+    def pages(self, stream: Stream, outcome: Outcome, window: Window) -> Iterator[Page]:
+        """The rows of one file in a stream; those of a scope are in one page. Raises SourceError for a file that is not
+        as it should be."""
         rows, where = outcome.of(stream.name), outcome.file.label
         if stream.name == "files":
             rows = [_row(outcome)]
@@ -152,7 +160,7 @@ class FileReader:
         if rows:
             yield Page(items(rows, where), outcome.observed_at)
 
-    def vanished(self, stream: Stream, names: list[str]) -> Iterator[Page | Gone]:
+    def vanished(self, stream: Stream, names: list[str], window: Window) -> Iterator[Page | Gone]:
         """What files that are no longer there leave behind: their rows in `files` are gone, all others stay."""
         if stream.name == "files" and names:
             yield Gone(names, datetime.now(UTC))
@@ -207,30 +215,33 @@ class FileReader:
         return Outcome(**known, status=said["status"], reason=said["reason"], rows=rows)
 
     def _bytes(self, file: File) -> bytes:
-        """A file's bytes, as they all were at one moment; raises Unreadable, and what the file system raises."""
-        if file.is_link:
-            raise Unreadable("refused", "it is a link to a folder, which is not followed")
+        """A file's bytes; raises Unreadable, and what the file system raises."""
         if file.size > LARGEST:
             raise Unreadable("refused", f"it has {file.size:,} bytes; {LARGEST:,} are allowed")
-        for _ in range(PASSES):
-            try:
-                with self.folder.open_own(file.name) as opened:
-                    before = _mark(opened)
-                    data = opened.read(LARGEST + 1)
-                    if _mark(opened) == before and before[:1] in ([], [len(data)]):
-                        break
-            except NotAFile as error:
-                raise Unreadable("refused", str(error)) from error
-        else:
-            raise SourceError("it changed while it was read, each time. The next run tries again")
+        data = self._at_once(file, lambda opened: opened.read(LARGEST + 1))
         if len(data) > LARGEST:
             raise Unreadable("refused", f"it has more than {LARGEST:,} bytes")
         if not data:
             raise Unreadable("empty", "it has no bytes")
         return data
 
+    def _at_once(self, file: File, read: Callable[[BinaryIO], Any]) -> Any:
+        """What `read` makes of an open file that stays as it is meanwhile; raises as `_bytes` does."""
+        if file.is_link:
+            raise Unreadable("refused", "it is a link to a folder, which is not followed")
+        for _ in range(PASSES):
+            try:
+                with self.folder.open_own(file.name) as opened:
+                    before = _status(opened)
+                    found = read(opened)
+                    if _status(opened) == before:
+                        return found
+            except NotAFile as error:
+                raise Unreadable("refused", str(error)) from error
+        raise SourceError("it changed while it was read, each time. The next run tries again")
 
-def _mark(opened: BinaryIO) -> list[int]:
+
+def _status(opened: BinaryIO) -> list[int]:
     """Size and time of change (ns) of an open local file; a bucket gives one version of a file, whole."""
     try:
         status = os.fstat(opened.fileno())

@@ -44,8 +44,8 @@ STREAMS = [
 class Reader(untrusted.FileReader):
     parser, main = "odd_parser", ("things", "thing_id")
 
-    def pages(self, stream, outcome):
-        for page in super().pages(stream, outcome):
+    def pages(self, stream, outcome, window):
+        for page in super().pages(stream, outcome, window):
             for row in page.rows.objects if stream.name == "words" else ():
                 row["file"] = outcome.file.label
             yield page
