@@ -76,7 +76,7 @@ SCOPES = [f"https://www.googleapis.com/auth/{name}.readonly" for name in ("sprea
 OPTION = "SOURCES__GOOGLE_SHEETS__CREDENTIALS"
 
 _CELLS = re.compile(r"([A-Z]{1,3})?(\d{1,8})?:([A-Z]{1,3})?(\d{1,8})?")
-_ADDRESS = re.compile(r"https?://\S*/spreadsheets/(?:u/\d+/)?d/([\w-]+).*")
+_ADDRESS = re.compile(r"https?://\S*/spreadsheets/(?:u/\d+/)?d/([\w-]{10,}).*")
 
 
 @dataclass(frozen=True)
@@ -364,6 +364,6 @@ def google_sheets(
 ):
     """The declared ranges of spreadsheets that are shared with a service account.
 
-    `credentials`: the account's JSON key, or the path of its file. `tables`: see `tables`.
+    `credentials`: the account's JSON key, or the path of its file. `tables`: as `ingestion.tables` has them.
     """
     return resources([*STREAMS, *declared(tables)], Reader(credentials, tables, base_url, drive_url), run)

@@ -464,6 +464,10 @@ def test_the_command_line_knows_streams_of_ones_own(monkeypatch, drive):
         ('{"spreadsheets": {"a": {}}}', "sources.google_sheets.tables.spreadsheets: no table can fill spreadsheets"),
         ('{"targets": {"a": {"range": "A"}}}', "targets.a.spreadsheet is missing"),
         ('{"targets": {"a": {"spreadsheet": "a b", "range": "A"}}}', "a.spreadsheet is neither the address of one nor"),
+        (
+            '{"targets": {"a": {"spreadsheet": "https://docs.google.com/spreadsheets/d/e/2PACX-1/pub", "range": "A"}}}',
+            "a.spreadsheet is neither the address of one nor its id",
+        ),
         ('{"targets": {"a": {"spreadsheet": "a", "range": "A3:F"}}}', "a.range: name the sheet, too, as Targets!A3:F"),
         ('{"targets": {"a": {"spreadsheet": "a", "range": "A", "delimiter": ";"}}}', "a.delimiter: there is no such"),
     ],

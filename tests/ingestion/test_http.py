@@ -93,6 +93,17 @@ def test_a_reset_that_says_nothing_is_not_waited_for(client, server, status, hea
     assert client.get("good").json
 
 
+def test_patience_where_the_server_does_not_say_how_long(server, monkeypatch):
+    """Of a limit alone; what the server says counts first."""
+    waits = []
+    monkeypatch.setattr(http.time, "sleep", waits.append)
+    monkeypatch.setattr(http, "_back_off", lambda attempt: 0.25)
+    for fault, options in (("429", {}), ("503", {}), ("429", {"retry_after": 3})):
+        server.misbehave.next(fault, **options)
+    Client(f"{server.url}/v1", patience=15.0).get("good")
+    assert waits == [15.0, 0.25, 3.0]
+
+
 def test_the_next_page_is_told_by_its_query(client, server):
     link = (
         '<https://elsewhere.example/v1/good?limit=40&max_id=7>; rel="next", <https://x.example/?min_id=9>; rel="prev"'
