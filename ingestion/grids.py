@@ -86,10 +86,11 @@ def find_header(
     _check(declaration, number, names, first_column, is_ordered=is_ordered)
     columns = {field_name: names.index(header) for field_name, header in declaration.headers.items()}
     others: dict[int, str] = {}
-    taken = [*(f.source for f in declaration.stream.contract.fields), *wanted]
+    taken = {*(f.source for f in declaration.stream.contract.fields), *wanted}
     for index, name in enumerate(names):
         if index not in columns.values():
-            others[index] = unique(name or letters(first_column + index), [*taken, *others.values()])
+            others[index] = unique(name or letters(first_column + index), taken)
+            taken.add(others[index])
     return Header(number, len(names), columns, others), rows
 
 
@@ -191,13 +192,17 @@ class Texts:
     def _batch(self, rows: list[Row]) -> pa.Table:
         numbers = [number for number, _ in rows]
         cells = {"number": pa.array(numbers, pa.int64())}
-        names = [f.source for f in self.declaration.stream.contract.fields] + [*self.declaration.headers.values()]
         others = dict(self.header.others)
+        taken = {
+            *(f.source for f in self.declaration.stream.contract.fields),
+            *self.declaration.headers.values(),
+            *others.values(),
+        }
         width = 0
         for index, column in enumerate(itertools.zip_longest(*(row for _, row in rows))):
             width = index + 1
             if index not in self.fields and index not in others:
-                others[index] = unique(letters((self.first_column or 0) + index), [*names, *others.values()])
+                others[index] = unique(self._letters(index), taken)
             cells |= self._columns(index, numbers, column)
         others = {index: name for index, name in others.items() if index < width}
         with registered(self.db, cells=pa.table(cells)):

@@ -15,7 +15,7 @@ Where the table is, the loader's own options say.
 import itertools
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, time, timedelta
 from decimal import Decimal
@@ -214,10 +214,10 @@ def _column_name(header: str, number: int) -> str:
     return name if name[:1].isalpha() else f"column_{name or number}"
 
 
-def unique(name: str, taken: Iterable[str], form: str = "{} ({})") -> str:
+def unique(name: str, taken: Container[str], form: str = "{} ({})") -> str:
     """`name`, with a number if it is taken."""
     names = itertools.chain([name], (form.format(name, number) for number in itertools.count(2)))
-    return next(each for each in names if each not in set(taken))
+    return next(each for each in names if each not in taken)
 
 
 def as_text(value: Any) -> str:

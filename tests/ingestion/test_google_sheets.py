@@ -42,7 +42,7 @@ def target(month=day("2026-01-01"), revenue=1000, units=10, country="DE", owner=
 
 @functools.cache
 def key() -> dict:
-    return service_account.new_key()
+    return service_account.new_key(1024)
 
 
 class Drive:
