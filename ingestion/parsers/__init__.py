@@ -11,6 +11,8 @@ this module and the libraries of its formats, so that the child starts fast and 
 
 import io
 import zipfile
+import zlib
+from collections.abc import Iterator
 from typing import Any
 from xml.etree import ElementTree
 
@@ -25,6 +27,9 @@ MEMBERS = 10_000
 
 PIXELS = 50_000_000
 """Width by height that a picture may have."""
+
+BLOCK = 2**16
+"""Bytes that are unpacked at once."""
 
 PAGES = 2_000
 """Pages that a document may have."""
@@ -60,20 +65,31 @@ def archive(data: bytes) -> zipfile.ZipFile:
 
 def member(opened: zipfile.ZipFile, name: str) -> bytes:
     """The bytes of a file in an archive, no more of them than its directory says; KeyError if there is none."""
+    return b"".join(blocks(opened, name))
+
+
+def blocks(opened: zipfile.ZipFile, name: str) -> Iterator[bytes]:
+    """The same block by block."""
     info = opened.getinfo(name)
+    left = info.file_size
     try:
         with opened.open(info) as file:
-            data = file.read(info.file_size + 1)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError) as error:
+            while block := file.read(BLOCK):
+                left -= len(block)
+                if left < 0:
+                    raise Unreadable("refused", f"{name} in it is larger than the archive says")
+                yield block
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError) as error:
         raise Unreadable("broken", f"{name} in it is damaged: {error}") from error
-    if len(data) > info.file_size:
-        raise Unreadable("refused", f"{name} in it is larger than the archive says")
-    return data
+
+
+def no_doctype(*_: Any) -> None:
+    """What XML parsers call where a document type is declared."""
+    raise Unreadable("refused", "its XML declares a document type, which may name entities and other files")
 
 
 class _Bounded(ElementTree.TreeBuilder):
-    def doctype(self, *_: Any) -> None:
-        raise Unreadable("refused", "its XML declares a document type, which may name entities and other files")
+    doctype = staticmethod(no_doctype)
 
 
 def untangle(xml: bytes) -> ElementTree.Element:
