@@ -1,100 +1,279 @@
-"""Reading CSV files in a declared dialect, with the lines that can't be parsed kept aside."""
+"""CSV files, of any size: read in blocks of lines, of which a broken one is put aside alone, as it stands there.
 
+Clean lines are taken apart by Arrow, many at once; lines that go on in the next one, or are broken, one by one by
+Python's csv, whose dialect is meant throughout: a quote in a quoted cell is doubled, one in any other cell is text.
+"""
+
+import codecs
 import csv
-import dataclasses
-import io
-import json
+import re
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
 
 from ingestion.errors import SourceError
 
+BLOCK = 4 * 2**20
+"""Bytes that are read at once."""
 
-@dataclasses.dataclass(frozen=True)
-class Dialect:
-    """How a CSV file is written: `decimal` is the decimal separator, `date_format` is as in strptime."""
+LONGEST = 16 * 2**20
+"""Bytes that a line, or a record of several lines, may have."""
 
-    delimiter: str = ","
-    encoding: str = "utf-8"
-    decimal: str = "."
-    date_format: str = "%Y-%m-%d"
+SAMPLE = 2**20
+"""Bytes, and lines, in which the delimiter is found."""
+SAMPLED = 200
 
+DELIMITERS = ",;\t|"
 
-def fingerprint(path: Path) -> list[int]:
-    """Size and time of change (ns): a file with both unchanged need not be read again."""
-    status = path.stat()
-    return [status.st_size, status.st_mtime_ns]
+MISPLACED = "a quote is left open or misplaced"
+
+csv.field_size_limit(LONGEST)
 
 
-def read_csv(path: Path, name: str, dialect: Dialect) -> tuple[pa.Table, pa.Table]:
-    """(rows, rejected): cells as text, null where empty, with `_position` name:line; and the broken lines.
+@dataclass
+class Lines:
+    """Some lines of a file. `table` has those with the expected number of cells: `number`, and the cells in columns named
+    from 0 on, texts, null where empty. `others` are the rest: (number, why it is none of those, the line as it is)."""
 
-    A line with another number of cells than the header, with bytes that are not of the encoding, or with a
-    quote left open is rejected alone, as it stands in the file. Raises SourceError if the header is so.
+    table: pa.Table
+    others: list[tuple[int, str, str]]
+
+
+class CsvFile:
+    """A CSV file on a local disk; the encoding and the delimiter are found where they are not given, and `width`: how
+    many cells most of its first lines have.
+
+    Raises SourceError if there is no such encoding or delimiter.
     """
-    encoding = "utf-8-sig" if dialect.encoding.lower() in ("utf-8", "utf8") else dialect.encoding
-    text = path.read_bytes().decode(encoding, "surrogateescape")
-    lines = list(io.StringIO(text, newline=""))
-    records = _records(lines, dialect.delimiter)
-    header, _, _ = next(records, ([], 0, 0))
-    header = [cell.strip() for cell in header or []]
-    if twice := {name for name in header if header.count(name) > 1}:
-        raise SourceError(f"the header has more than one column {', '.join(sorted(twice))}")
-    if _is_broken("".join(header)):
-        raise SourceError(f"the header has bytes that are not {dialect.encoding}")
-    rows: list[list[str | None]] = []
-    positions, rejected = [], []
-    for cells, first, end in records:
-        raw = "".join(lines[first:end]).rstrip("\r\n")
-        if not raw.strip():
-            continue
-        if cells is None:
-            reason = "a quote is left open or misplaced"
-        elif len(cells) != len(header):
-            reason = f"{len(cells)} cells where the header has {len(header)}"
-        elif _is_broken(raw):
-            reason = f"bytes that are not {dialect.encoding}"
-        else:
-            rows.append([cell if cell != "" else None for cell in cells])
-            positions.append(f"{name}:{first + 1}")
-            continue
-        original = json.dumps(raw.encode("utf-8", "backslashreplace").decode())
-        rejected.append({"position": f"{name}:{first + 1}", "reason": reason, "original": original})
-    columns = list(zip(*rows, strict=True)) or [()] * len(header)
-    arrays = [pa.array(column, pa.string()) for column in (*columns, positions)]
-    return pa.table(arrays, names=[*header, "_position"]), pa.Table.from_pylist(rejected, _REJECTED)
 
-
-def _is_broken(text: str) -> bool:
-    """Whether some bytes of it could not be decoded."""
-    return any("\udc80" <= character <= "\udcff" for character in text)
-
-
-_REJECTED = pa.schema([("position", pa.string()), ("reason", pa.string()), ("original", pa.string())])
-
-
-def _records(lines: list[str], delimiter: str) -> Iterator[tuple[list[str] | None, int, int]]:
-    """(cells, index of first line, index after the last) of each record; cells are None for a broken line.
-
-    An open quote would swallow the lines that follow: then only the line where it opens counts as broken.
-    """
-    start, width = 0, None
-    while start < len(lines):
-        reader = csv.reader(lines[start:], delimiter=delimiter, strict=True)
-        first = start
+    def __init__(self, path: Path, encoding: str | None = None, delimiter: str | None = None) -> None:
+        self.path = path
+        self.encoding = encoding or _found_encoding(path)
         try:
-            for cells in reader:
-                end = start + reader.line_num
-                if width is not None and len(cells) != width and end - first > 1:
-                    break
-                width = width or len(cells)
-                yield cells, first, end
-                first = end
+            codecs.lookup(self.encoding)
+            csv.reader([], delimiter=delimiter or ",")
+        except (LookupError, TypeError) as error:
+            raise SourceError(str(error)) from error
+        self.sample = self._sample()
+        fits = {each: _fit(self.sample, each) for each in (delimiter or DELIMITERS)}
+        self.delimiter = max(fits, key=lambda each: fits[each])
+        self.width = fits[self.delimiter][1]
+        cell = f'(?:"(?:[^"]|"")*"|[^"{re.escape(self.delimiter)}][^{re.escape(self.delimiter)}]*|)'
+        self.clean = rf"^{cell}(?:{re.escape(self.delimiter)}{cell})*[\r\n]*$"
+
+    def head(self) -> Iterator[tuple[int, int, list[str]]]:
+        """The first records that are not broken: number of the line, number of the line after, and cells."""
+        place = 0
+        while place < len(self.sample):
+            cells, after, _ = self._record(self.sample, place)
+            if cells is not None:
+                yield place + 1, after + 1, cells
+            place = after
+
+    def lines(self, first: int, width: int, *, is_strict: bool) -> Iterator[Lines]:
+        """The lines from the number `first` on, with the expected `width`. If this `is_strict`, a record of several
+        lines that has another width begins with a broken line; else it is one of the others.
+
+        Raises SourceError for what is no file of lines."""
+        text, number, is_last = b"", 1, False
+        blocks = self._blocks()
+        while not is_last:
+            block = next(blocks, b"")
+            text, is_last = text + block, not block
+            end = len(text) if is_last else _end_of_lines(text)
+            if not end and len(text) > LONGEST:
+                raise SourceError(f"line {number:,} has more than {LONGEST:,} bytes: this is no file of lines")
+            if number < first:
+                skipped = text[:end].splitlines(keepends=True)[: first - number]
+                number += len(skipped)
+                text = text[(start := sum(map(len, skipped))) :]
+                end -= start
+            if end and number >= first:
+                found, end, number = self._taken_apart(text[:end], number, width, is_strict, is_last)
+                yield found
+            text = text[end:]
+
+    def cells(self, line: str) -> list[str]:
+        """The cells of one of the others, whatever is wrong with its quotes."""
+        try:
+            return next(csv.reader([line], delimiter=self.delimiter, strict=True))
+        except (csv.Error, StopIteration):
+            return line.split(self.delimiter)
+
+    def _blocks(self) -> Iterator[bytes]:
+        """The text as UTF-8, without a mark at its begin; bytes that are no text stay."""
+        codec = codecs.lookup(self.encoding).name
+        is_utf8 = codec in ("utf-8", "utf-8-sig")
+        decoder = None if is_utf8 else codecs.getincrementaldecoder(codec)("surrogateescape")
+        mark = codecs.BOM_UTF8
+        with self.path.open("rb") as file:
+            while block := file.read(BLOCK):
+                try:
+                    text = decoder.decode(block).encode("utf-8", "surrogateescape") if decoder else block
+                except UnicodeError as error:
+                    raise SourceError(f"it has bytes that are not {self.encoding}: {error}") from error
+                yield text.removeprefix(mark)
+                mark = b""
+
+    def _sample(self) -> list[bytes]:
+        text = next(self._blocks(), b"")
+        text = text[: _end_of_lines(text[:SAMPLE]) or SAMPLE] if len(text) > SAMPLE else text
+        return text.splitlines(keepends=True)
+
+    def _taken_apart(
+        self, text: bytes, number: int, width: int, is_strict: bool, is_last: bool
+    ) -> tuple[Lines, int, int]:
+        """What whole lines hold, the first of which has this number; how many bytes of them are done, since the last
+        record may go on in the next lines; and the number of the line after those."""
+        is_utf8, has_returns = _is_utf8(text), text.count(b"\r") != text.count(b"\r\n")
+        if is_utf8 and not has_returns and b'"' not in text:
+            after = number + text.count(b"\n") + (not text.endswith(b"\n"))
+            return self._columns(text, np.arange(number, after), width), len(text), after
+        lines = text.splitlines(keepends=True)
+        texts = pa.array([line if is_utf8 or _is_utf8(line) else None for line in lines], pa.large_string())
+        matches = pc.fill_null(pc.match_substring_regex(texts, self.clean), False)
+        is_clean = matches.to_numpy(zero_copy_only=False).copy()
+        records, others, after = [], [], 0
+        for index in map(int, np.flatnonzero(~is_clean)):
+            if index < after:
+                continue  # it belongs to a record that began before
+            cells, after, is_cut_off = self._record(lines, index)
+            if is_cut_off and not is_last and sum(map(len, lines[index:])) <= LONGEST:
+                text = text[: sum(map(len, lines[:index]))]
+                lines, is_clean = lines[:index], is_clean[:index]
+                break
+            if is_strict and cells is not None and len(cells) != width and after > index + 1:
+                cells, after = None, index + 1  # an open quote has swallowed lines
+            is_clean[index:after] = False
+            raw = b"".join(lines[index:after])
+            if reason := self._reason(raw, cells, width):
+                others.append((number + index, reason, _text(raw).rstrip("\r\n")))
             else:
-                return
+                records.append((number + index, *(cell or None for cell in cells)))
+        clean = np.flatnonzero(is_clean)
+        if has_returns or len(clean) < len(lines):
+            found = self._columns(b"".join(lines[n].rstrip(b"\r\n") + b"\n" for n in clean), number + clean, width)
+        else:
+            found = self._columns(text, number + clean, width)
+        found.others += others
+        if records:
+            columns = [pa.array(column) for column in zip(*records, strict=True)]
+            one_by_one = pa.Table.from_arrays(columns, schema=found.table.schema)
+            found.table = pa.concat_tables([found.table, one_by_one]).sort_by("number")
+        return found, len(text), number + len(lines)
+
+    def _reason(self, raw: bytes, cells: list[str] | None, width: int) -> str | None:
+        """Why a record has to be put aside."""
+        if cells is None:
+            return MISPLACED
+        if len(cells) != width:
+            return _other_width(len(cells), width)
+        return None if _is_utf8(raw) else f"bytes that are not {self.encoding}"
+
+    def _columns(self, text: bytes, numbers: np.ndarray, width: int) -> Lines:
+        """What clean lines hold, each of which has a number."""
+        others: list[tuple[int, str, str]] = []
+        numbers_of_others: list[int] = []
+
+        def put_aside(row: pa.csv.InvalidRow) -> str:
+            numbers_of_others.append(row.number - 1)
+            if not row.text.isspace():
+                number = int(numbers[row.number - 1])
+                others.append((number, _other_width(row.actual_columns, width), row.text))
+            return "skip"
+
+        names = [str(column) for column in range(width)]
+        if not text:
+            columns = [("number", pa.int64()), *((name, pa.string()) for name in names)]
+            return Lines(pa.schema(columns).empty_table(), others)
+        table = pa.csv.read_csv(
+            pa.BufferReader(text),
+            pa.csv.ReadOptions(column_names=names, block_size=len(text) + 1, use_threads=False),
+            pa.csv.ParseOptions(delimiter=self.delimiter, ignore_empty_lines=False, invalid_row_handler=put_aside),
+            pa.csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()), null_values=[""], strings_can_be_null=True
+            ),
+        )
+        table = table.append_column("number", pa.array(np.delete(numbers, numbers_of_others), pa.int64()))
+        if table.num_rows and all(table[name].null_count for name in names):  # there may be empty lines
+            is_filled = np.any([table[name].is_valid().to_numpy() for name in names], axis=0)
+            table = table.filter(pa.array(is_filled))
+        return Lines(table.select(["number", *names]), others)
+
+    def _record(self, lines: list[bytes], first: int) -> tuple[list[str] | None, int, bool]:
+        """The cells of the record that begins with a line, None if that is broken; which line comes after it; and
+        whether there may only be too few lines."""
+        read = 0
+
+        def texts() -> Iterator[str]:
+            nonlocal read
+            for read in range(first, len(lines)):
+                yield _text(lines[read])
+            read = len(lines)
+
+        reader = csv.reader(texts(), delimiter=self.delimiter, strict=True)
+        try:
+            return next(reader), first + reader.line_num, False
         except csv.Error:
-            pass
-        yield None, first, first + 1
-        start = first + 1
+            return None, first + 1, read == len(lines)
+
+
+def is_text(start: bytes) -> bool:
+    """Whether a file that begins so (in a thousand bytes or more) may be CSV; HTML, XML, PDF and RTF are not."""
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return True
+    plain = start.removeprefix(codecs.BOM_UTF8).lstrip()
+    return b"\0" not in start and not plain.startswith((b"<", b"%PDF", rb"{\rtf"))
+
+
+def _found_encoding(path: Path) -> str:
+    """By its mark, or whether all of it is UTF-8."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with path.open("rb") as file:
+        start = file.read(2)
+        if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            return "utf-16"
+        try:
+            decoder.decode(start)
+            while block := file.read(BLOCK):
+                decoder.decode(block)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return "cp1252"
+    return "utf-8"
+
+
+def _fit(lines: list[bytes], delimiter: str) -> tuple[int, int]:
+    """How many of the first lines have the same number of cells, more than one, and that number."""
+    rows = csv.reader(map(_text, lines[:SAMPLED]), delimiter=delimiter)
+    widths = Counter(len(row) for row in rows)
+    del widths[1]
+    return max(((count, width) for width, count in widths.items() if width), default=(0, 1))
+
+
+def _end_of_lines(text: bytes) -> int:
+    """Where the last line that is whole ends; one that ends with a carriage return may go on with a line feed."""
+    return (text.rfind(b"\n") + 1) or (text.rfind(b"\r", 0, -1) + 1)
+
+
+def _other_width(actual: int, expected: int) -> str:
+    return f"{actual} cells where the header has {expected}"
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _text(line: bytes) -> str:
+    """A line as text; what is none as \\xff."""
+    return line.decode("utf-8", "backslashreplace")

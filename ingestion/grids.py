@@ -189,6 +189,11 @@ class Texts:
             if any(batch.num_rows for batch in batches):
                 yield pa.concat_tables(batches)
 
+    def of_lines(self, lines: pa.Table) -> pa.Table:
+        """The rows of a table that has the number of each, and its cells as texts in columns named from 0 on."""
+        names = ["number", *(f"text{name}" for name in lines.column_names[1:])]
+        return self._made(lines.rename_columns(names), self.header.others)
+
     def _batch(self, rows: list[Row]) -> pa.Table:
         numbers = [number for number, _ in rows]
         cells = {"number": pa.array(numbers, pa.int64())}
@@ -204,9 +209,11 @@ class Texts:
             if index not in self.fields and index not in others:
                 others[index] = unique(self._letters(index), taken)
             cells |= self._columns(index, numbers, column)
-        others = {index: name for index, name in others.items() if index < width}
-        with registered(self.db, cells=pa.table(cells)):
-            return self.db.sql(self._query(set(cells), others)).to_arrow_table()
+        return self._made(pa.table(cells), {index: name for index, name in others.items() if index < width})
+
+    def _made(self, cells: pa.Table, others: dict[int, str]) -> pa.Table:
+        with registered(self.db, cells=cells):
+            return self.db.sql(self._query(set(cells.column_names), others)).to_arrow_table()
 
     def _columns(self, index: int, numbers: list[int], column: tuple[Any, ...]) -> dict[str, pa.Array]:
         """A column's texts, which have to be read in the declared dialect; its values, of which we know what they are;

@@ -152,13 +152,14 @@ class FileReader:
     def pages(self, stream: Stream, outcome: Outcome, window: Window) -> Iterator[Page]:
         """The rows of one file in a stream; those of a scope are in one page. Raises SourceError for a file that is not
         as it should be."""
-        rows, where = outcome.of(stream.name), outcome.file.label
         if stream.name == "files":
             rows = [_row(outcome)]
         elif self.main and stream.name == self.main[0] and outcome.file_id and not outcome.rows:
             rows = [{self.main[1]: outcome.file_id, "status": outcome.status, "reason": outcome.reason}]
+        else:
+            rows = outcome.of(stream.name)
         if rows:
-            yield Page(items(rows, where), outcome.observed_at)
+            yield Page(items(rows, outcome.file.label), outcome.observed_at)
 
     def vanished(self, stream: Stream, names: list[str], window: Window) -> Iterator[Page | Gone]:
         """What files that are no longer there leave behind: their rows in `files` are gone, all others stay."""
@@ -201,12 +202,16 @@ class FileReader:
             return Outcome(**known, status=error.status, reason=error.reason)
         except Exception as error:  # of the file system, whichever it is
             return Outcome(**known, status="failed", reason=explain(error), is_settled=False)
-        known["file_id"] = hashlib.sha256(data).hexdigest()
-        rows = Path(self.kept.name) / f"{hashlib.md5(file.label.encode()).hexdigest()}.rows"
+        return self._given(known | {"file_id": hashlib.sha256(data).hexdigest()}, data)
+
+    def _given(self, known: dict[str, Any], data: bytes) -> Outcome:
+        """What becomes of a file's bytes."""
+        name = known["file"].label
+        rows = Path(self.kept.name) / f"{hashlib.md5(name.encode()).hexdigest()}.rows"
         child = self.free.get()
         try:
             with rows.open("wb") as sink:
-                said = child.parse(data, file.label, sink)
+                said = child.parse(data, name, sink)
         except Unreadable as error:
             rows.unlink()
             return Outcome(**known, status=error.status, reason=error.reason)

@@ -1,6 +1,6 @@
 """The stand-in company's systems on this machine: `with sandbox.running() as options:` and they answer.
 
-Under the root folder: postgres/ (the shop), partner_files/ (the resellers' CSV), events/ and logs/ (of the site and
+Under the root folder: postgres/ (the shop), events/ and logs/ (of the site and
 the app), spreadsheets/, documents/ and images/ (what people send and keep), hubspot.json and its like (what the servers
 show), truth/ (for tests, never loaded) and sandbox.json (seed, scale, clock, password and keys; written last, so that a
 half-made sandbox is made again).
@@ -28,11 +28,12 @@ from sandbox import (
     devices,
     exchange_rates,
     google_analytics,
+    google_sheets,
     hubspot,
     mailchimp,
     mastodon,
-    partner_files,
     planning,
+    reseller_orders,
     service_account,
     stock,
     truth,
@@ -47,7 +48,6 @@ from sandbox.social import OWN_HANDLES
 SYSTEMS = (
     "shop",
     "exchange_rates",
-    "partner_files",
     "hubspot",
     "mailchimp",
     "events",
@@ -62,7 +62,7 @@ SYSTEMS = (
     "images",
 )
 FOLDERS = {  # of systems that are files
-    "partner_files": "partner_files", "events": "events", "access_logs": "logs",
+    "events": "events", "access_logs": "logs",
     "spreadsheets": "spreadsheets", "documents": "documents", "images": "images",
 }  # fmt: skip
 # What is shown, a JSON each:
@@ -165,9 +165,16 @@ def running(
             options["SOURCES__DEVICES__URL"] = broker.url
             options["SOURCES__DEVICES__TOPICS"] = json.dumps(devices.TOPICS)
         if "google_sheets" in wanted:
+            server = google_sheets.serve(latest(root / "google_sheets.json"), lambda: clock(root), state["google_key"])
+            stack.callback(server.stop)
+            options.servers["google_sheets"] = server
+            key = service_account.credentials(server.url, state["google_key"])
+            options["SOURCES__GOOGLE_SHEETS__CREDENTIALS"] = key
+            options["SOURCES__GOOGLE_SHEETS__BASE_URL"] = server.url
+            options["SOURCES__GOOGLE_SHEETS__DRIVE_URL"] = server.url
             options["SOURCES__GOOGLE_SHEETS__TABLES"] = json.dumps(planning.declared(state["seed"]))
         if "spreadsheets" in wanted:
-            options["SOURCES__SPREADSHEETS__TABLES"] = json.dumps(stock.TABLES)
+            options["SOURCES__SPREADSHEETS__TABLES"] = json.dumps(reseller_orders.TABLES | stock.TABLES)
         for system, server in options.servers.items():
             server.misbehave.configure(system, os.environ.get("SANDBOX_MISBEHAVE", ""))
         yield options
@@ -262,7 +269,7 @@ def _no_collector() -> Iterator[None]:
 def _write(root: Path, company: Company, state: dict, database: Database) -> None:
     """Gives every system the company as it is now; the state with the clock comes last, in one stroke."""
     database.apply(tables(company))
-    partner_files.write(company, root / "partner_files")
+    reseller_orders.write(company, root / "spreadsheets/orders")
     company.visits.archive.write(root / "events")
     company.visits.log.write(root / "logs")
     company.stock.write(root / "spreadsheets")

@@ -21,7 +21,7 @@ from sandbox.workbooks import Error, ods, tsv, xls, xlsx
 
 STOCK_HEADER = ["SKU", "Product", "As of", "On hand", "Reserved", "Warehouse"]
 GERMAN_HEADER = ["Artikel", "Bezeichnung", "Stand", "Bestand", "Reserviert", "Lager"]
-STOCK_FIELDS = ["sku", "product_name", "as_of_date", "on_hand", "reserved", "warehouse"]
+STOCK_FIELDS = ["sku", "product_name", "counted_on", "on_hand", "reserved", "warehouse"]
 CLAIM_HEADER = ["Claim", "Opened", "Device", "Customer e-mail", "Order", "Description", "Status", "Amount", "Currency"]
 CLAIM_FIELDS = ["claim_number", "opened_on", "device_id", "customer_email", "order_number", "description", "status",
                 "amount", "currency"]  # fmt: skip

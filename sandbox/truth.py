@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from sandbox import partner_files
+from sandbox import reseller_orders
 from sandbox.company import Company
 from sandbox.dirt import DEFECTS
 from sandbox.vocabulary import COUNTRIES
@@ -23,7 +23,7 @@ def write(company: Company, folder: Path) -> None:
     people.csv          every account ever opened, with its true person and how its values are written properly
     orders.csv          the money of every order of the shop, recomputed from its items, payments and refunds
     late_orders.csv     orders that arrived with old timestamps
-    partner_files.json  data lines per file: good, and broken by kind; resent files repeat another one's
+    reseller_orders.json  data lines per file: good, and broken by kind; resent files repeat another one's
     partner_orders.csv  every reseller's order with its true person and the money of its good lines
 
     And what the method `truth` of Crm, Newsletters, Visits, Social, Devices, Claims, Stock, Planning, Papers and Photos
@@ -39,10 +39,10 @@ def write(company: Company, folder: Path) -> None:
     _csv(folder / "people.csv", ({"customer_id": key, **_person(person)} for key, person in people))
     _csv(folder / "late_orders.csv", ({"order_id": key} for key in company.late_orders))
     _csv(folder / "orders.csv", _orders(company))
-    _json(folder / "partner_files.json", {
+    _json(folder / "reseller_orders.json", {
         path: {"good": sum(not line.broken for line in lines),
                "broken": Counter(line.broken for line in lines if line.broken)}
-        for path, lines in partner_files.files(company).items()
+        for path, lines in reseller_orders.files(company).items()
     })  # fmt: skip
     _csv(folder / "partner_orders.csv", _partner_orders(company))
     systems = (

@@ -96,7 +96,9 @@ def _value(cell: Attributes, text: str) -> Value | None:
         return _time(cell.get("office:time-value", text))
     if kind == "boolean":
         return cell.get("office:boolean-value", text) == "true"
-    return UNCALCULATED if kind is None and "table:formula" in cell and not text else cell.get("office:string-value", text)
+    return (
+        UNCALCULATED if kind is None and "table:formula" in cell and not text else cell.get("office:string-value", text)
+    )
 
 
 def _time(duration: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from ingestion.parsers import Unreadable, archive, ods, xls, xlsb, xlsx
 from ingestion.parsers.cells import CELLS, CHARACTERS, Error, Sheets, column_name
 
+
 def parse(data: bytes, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yields ("rows", {sheet, row_number, cells, error_cells}) for each row that is not empty, hidden ones too.
 

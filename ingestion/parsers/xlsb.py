@@ -44,7 +44,9 @@ def _styles(package: Package, workbook: str) -> dict[int, str]:
     return date_formats(codes, formats)
 
 
-def _rows(records: Iterator[tuple[int, bytes]], strings: list[str], kinds: dict[int, str], is_1904: bool) -> Iterator[Row]:
+def _rows(
+    records: Iterator[tuple[int, bytes]], strings: list[str], kinds: dict[int, str], is_1904: bool
+) -> Iterator[Row]:
     row, cells, column = 0, {}, -1
     for kind, record in records:
         if kind == ROW:

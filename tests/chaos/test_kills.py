@@ -152,8 +152,8 @@ def lose_nothing(company: Company) -> None:
     truth = {
         f"shop__{table}": rows for table, rows in json.loads((company.root / "truth/tables.json").read_text()).items()
     }
-    files = json.loads((company.root / "truth/partner_files.json").read_text())
-    truth["partner_files__order_lines"] = sum(f["good"] for path, f in files.items() if "_resend" not in path)
+    files = json.loads((company.root / "truth/reseller_orders.json").read_text())
+    truth["spreadsheets__order_lines"] = sum(f["good"] for path, f in files.items() if "_resend" not in path)
     truth["exchange_rates__rates"] = sum(map(len, rates(1, sandbox.clock(company.root)).values()))
     truth["exchange_rates__currencies"] = len(CURRENCIES) + 1
     with duckdb.connect(str(company.warehouse), read_only=True) as connection:

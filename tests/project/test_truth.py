@@ -107,7 +107,7 @@ def test_payments_and_refunds_are_true(query):
 
 def test_orders_of_resellers_are_true(query):
     differing = query("""
-        select * from (select * from marts.fct_orders where source_system = 'partner_files') as orders
+        select * from (select * from marts.fct_orders where source_system = 'spreadsheets') as orders
         full join true_partner_orders as true_orders
             on orders.reseller = true_orders.reseller and orders.order_number = true_orders.order_number
         where orders.currency_code is distinct from true_orders.currency
@@ -382,7 +382,7 @@ def test_sentiment_is_told_of_english_mentions_and_follows_the_truth(query):
 
 
 def test_every_broken_line_is_a_rejected_row(run, query):
-    broken = sum(sum(file["broken"].values()) for file in truth(run, "partner_files").values())
+    broken = sum(sum(file["broken"].values()) for file in truth(run, "reseller_orders").values())
     broken += sum(sum(kinds.values()) for kinds in truth(run, "web_files").values())
     broken += sum(truth(run, "devices")["unreadable"].values())
     assert query("select count(*) from operations.fct_rejected_rows") == [(broken,)]

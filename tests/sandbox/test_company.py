@@ -3,7 +3,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from sandbox import partner_files
+from sandbox import reseller_orders
 from sandbox.company import CLOCK, Company
 from sandbox.dirt import DEFECTS
 from sandbox.shop import tables
@@ -113,8 +113,8 @@ def test_partner_keys_are_unique_and_files_only_grow():
     assert len(good) == len(set(good))
     numbers = Counter(number for _, number in {(reseller, number) for reseller, number, _ in good})
     assert set(numbers.values()) == {1}, "an order number of two resellers"
-    before = partner_files.files(company)
-    after = partner_files.files(company.run(CLOCK + timedelta(days=20)))
+    before = reseller_orders.files(company)
+    after = reseller_orders.files(company.run(CLOCK + timedelta(days=20)))
     assert all(after[path][: len(lines)] == lines for path, lines in before.items())
     assert any(len(after[path]) > len(lines) for path, lines in before.items()), "no old month's file grew"
-    assert after.keys() - before.keys() == {f"{reseller}/orders_2026-10.csv" for reseller in partner_files.DIALECTS}
+    assert after.keys() - before.keys() == {f"{reseller}/orders_2026-10.csv" for reseller in reseller_orders.DIALECTS}

@@ -111,7 +111,7 @@ def test_every_month_and_reseller_has_a_file_and_stock_is_what_was_left(bigger):
     counts = {}
     for path, lines in files.items():
         for values, _ in lines:
-            assert 0 <= values["reserved"] <= values["on_hand"] and values["as_of_date"].strftime("%Y-%m") in path
+            assert 0 <= values["reserved"] <= values["on_hand"] and values["counted_on"].strftime("%Y-%m") in path
             counts.setdefault((path.split("/")[1], values["sku"], values["warehouse"]), []).append(values["on_hand"])
     assert all(len(history) == 12 for history in counts.values())
     assert sum(later < earlier for history in counts.values() for earlier, later in pairwise(history)) > 100

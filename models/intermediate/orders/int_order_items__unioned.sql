@@ -4,7 +4,7 @@ with
             union_sources(
                 [
                     ref("int_order_items__from_shop"),
-                    ref("int_order_items__from_partner_files"),
+                    ref("int_order_items__from_spreadsheets"),
                 ]
             )
         }}

@@ -4,7 +4,7 @@ with
             union_sources(
                 [
                     ref("int_orders__from_shop"),
-                    ref("int_orders__from_partner_files"),
+                    ref("int_orders__from_spreadsheets"),
                 ]
             )
         }}

@@ -5,7 +5,7 @@ with
             {{
                 source_key(
                     "spreadsheets",
-                    "file_path || '/' || sheet || '/' || row_number",
+                    "file_path || '/' || sheet_title || '/' || row_number",
                 )
             }} as stock_level_id,
             'spreadsheets' as source_system,

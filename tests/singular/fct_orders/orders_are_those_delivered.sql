@@ -6,10 +6,10 @@ with
         from {{ ref("stg_shop__orders") }}
         union all
         select
-            'partner_files' as source_system,
+            'spreadsheets' as source_system,
             currency_code,
             sum(quantity * unit_price + tax_amount + shipping_amount) as order_amount
-        from {{ ref("stg_partner_files__order_lines") }}
+        from {{ ref("stg_spreadsheets__order_lines") }}
         group by reseller, order_number, currency_code
     ),
     expected_cte as (
@@ -28,7 +28,7 @@ with
             count(*) as order_count,
             cast(sum(order_amount) as decimal(38, 4)) as order_amount
         from {{ ref("fct_orders") }}
-        where source_system in ('shop', 'partner_files')
+        where source_system in ('shop', 'spreadsheets')
         group by source_system, currency_code
     ),
     missing_cte as (

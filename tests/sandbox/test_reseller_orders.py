@@ -1,6 +1,5 @@
 import csv
 import json
-import tomllib
 from collections import Counter
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -29,12 +28,16 @@ def parse(values, dialect):
 
 @pytest.fixture(scope="module")
 def folder(options) -> Path:
-    return Path(options["SOURCES__PARTNER_FILES__FOLDER"])
+    return Path(options["SOURCES__SPREADSHEETS__FOLDER"]) / "orders"
 
 
-def test_files_read_by_their_declared_dialects_give_the_truth(folder, root):
-    dialects = tomllib.loads((folder / "resellers.toml").read_text())
-    truth = json.loads((root / "truth/partner_files.json").read_text())
+@pytest.fixture(scope="module")
+def dialects(options) -> dict[str, dict[str, str]]:
+    return json.loads(options["SOURCES__SPREADSHEETS__TABLES"])["order_lines"]
+
+
+def test_files_read_by_their_declared_dialects_give_the_truth(folder, root, dialects):
+    truth = json.loads((root / "truth/reseller_orders.json").read_text())
     assert {str(path.relative_to(folder)) for path in folder.glob("*/*.csv")} == truth.keys()
     money = Counter()
     for path, expected in truth.items():
@@ -58,8 +61,8 @@ def test_files_read_by_their_declared_dialects_give_the_truth(folder, root):
     assert sum(sum(file["broken"].values()) for file in truth.values()) > 0
 
 
-def test_the_dialects_differ_as_promised(folder):
-    dialects = tomllib.loads((folder / "resellers.toml").read_text()).values()
+def test_the_dialects_differ_as_promised(folder, dialects):
+    dialects = dialects.values()
     assert {d["delimiter"] for d in dialects} == {",", ";", "\t"}
     assert {d["encoding"] for d in dialects} == {"utf-8", "utf-8-sig", "cp1252"}
     assert Counter(d["decimal"] for d in dialects)[","] == 1

@@ -1,18 +1,18 @@
 with
-    order_lines as (select * from {{ ref("stg_partner_files__order_lines") }}),
+    order_lines as (select * from {{ ref("stg_spreadsheets__order_lines") }}),
     final_cte as (
         select
             {{
                 source_key(
-                    "partner_files",
+                    "spreadsheets",
                     "reseller || '/' || order_number || '/' || cast(line_number as string)",
                 )
             }}
             as order_item_id,
-            {{ source_key("partner_files", "reseller || '/' || order_number") }}
+            {{ source_key("spreadsheets", "reseller || '/' || order_number") }}
             as order_id,
             cast(null as string) as product_id,
-            'partner_files' as source_system,
+            'spreadsheets' as source_system,
             sku,
             product_name,
             currency_code,

@@ -1,4 +1,4 @@
-"""The resellers' folder: a CSV file per reseller and month, each reseller with a dialect of its own."""
+"""The orders that resellers report: a CSV file per reseller and month, each reseller with a dialect of its own."""
 
 import csv
 import io
@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sandbox.company import Company, PartnerLine
+from sandbox.files import put
 
 
 class Dialect(NamedTuple):
-    """How a reseller writes CSV; `date_format` as strptime has it. Declared to the reader in resellers.toml."""
+    """How a reseller writes CSV; `date_format` as strptime has it."""
 
     delimiter: str = ","
     encoding: str = "utf-8"
@@ -26,6 +27,12 @@ DIALECTS = {
     "roast_and_co": Dialect(),
     "maison_du_grain": Dialect(encoding="utf-8-sig"),
     "kissa_trading": Dialect("\t"),
+}
+TABLES = {  # as the loader has them declared
+    "order_lines": {
+        reseller: {"files": f"orders/{reseller}/*.csv", "values": {"reseller": reseller}, **dialect._asdict()}
+        for reseller, dialect in DIALECTS.items()
+    }
 }
 SENT_TWICE = "roast_and_co/orders_2026-03.csv"  # comes again as orders_2026-03_resend.csv, line by line the same
 
@@ -41,21 +48,13 @@ def files(company: Company) -> dict[str, list[PartnerLine]]:
 
 
 def write(company: Company, folder: Path) -> None:
-    """Writes all files and the dialects beside them."""
-    folder.mkdir(parents=True, exist_ok=True)
-    declared = [
-        f"[{reseller}]\n" + "".join(f'{key} = "{value}"\n' for key, value in dialect._asdict().items())
-        for reseller, dialect in DIALECTS.items()
-    ]
-    (folder / "resellers.toml").write_text("\n".join(declared).replace("\t", "\\t"))
+    """Writes all files."""
     for path, lines in files(company).items():
-        target = folder / path
-        target.parent.mkdir(exist_ok=True)
         dialect = DIALECTS[lines[0].reseller]
         text = _csv(lines, dialect)
         if dialect.encoding == "cp1252":  # knows no combining characters
             text = unicodedata.normalize("NFC", text)
-        target.write_bytes(text.encode(dialect.encoding))
+        put(folder / path, text.encode(dialect.encoding))
 
 
 def _csv(lines: list[PartnerLine], dialect: Dialect) -> str:

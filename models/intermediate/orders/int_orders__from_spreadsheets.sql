@@ -1,5 +1,5 @@
 with
-    order_lines as (select * from {{ ref("stg_partner_files__order_lines") }}),
+    order_lines as (select * from {{ ref("stg_spreadsheets__order_lines") }}),
     -- All lines of an order are in one currency, which a test on fct_orders holds.
     order_totals_cte as (
         select
@@ -16,12 +16,12 @@ with
     ),
     final_cte as (
         select
-            {{ source_key("partner_files", "reseller || '/' || order_number") }}
+            {{ source_key("spreadsheets", "reseller || '/' || order_number") }}
             as order_id,
             -- A reseller's buyer has no account with us. Who it may be is for
             -- identity resolution to say.
             cast(null as string) as customer_id,
-            'partner_files' as source_system,
+            'spreadsheets' as source_system,
             reseller || '/' || order_number as source_order_id,
             order_number,
             'delivered' as order_status,

@@ -1,5 +1,5 @@
 with
-    order_lines as ({{ current_event(source("partner_files", "order_lines")) }}),
+    order_lines as ({{ current_event(source("spreadsheets", "order_lines")) }}),
     final_cte as (
         select
             reseller,
