@@ -36,6 +36,7 @@ def test_the_grid_says_what_is_true_but_for_what_is_told(company):
         month, country, category, revenue, units, currency, owner, note = grid[row["row"] - 1]
         assert words[country.lower()] == row["country"] and (category, currency) == (row["category"], "EUR")
         assert (units, note) == (row["units_target"], row["note"])
+        assert note is None or country == row["country"], "who revises a row repairs it"
         failing = {f"{letter}{row['row']}" for letter, cell in (("D", revenue), ("G", owner)) if isinstance(cell, dict)}
         failing |= {f"A{row['row']}"} if isinstance(month, str) and not month.startswith("202") else set()
         assert failing == {*row["rejecting"], *row["null"]} and row["is_rejected"] == bool(row["rejecting"])

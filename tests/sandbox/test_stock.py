@@ -117,6 +117,18 @@ def test_every_month_and_reseller_has_a_file_and_stock_is_what_was_left(bigger):
     assert sum(later < earlier for history in counts.values() for earlier, later in pairwise(history)) > 100
 
 
+def test_on_the_4th_some_more_is_found_of_three_products():
+    company = Company(1, 0.02).run(CLOCK)
+    before = {path: [line.values["on_hand"] for line in lines] for path, lines in company.stock.files.items()}
+    company.run(CLOCK + timedelta(days=4))
+    found = {
+        path: [line.values["on_hand"] - count for line, count in zip(company.stock.files[path], counts, strict=True)]
+        for path, counts in before.items()
+    }
+    (more,) = [[count for count in counts if count] for counts in found.values() if any(counts)]
+    assert len(more) == 3 and min(more) > 0
+
+
 def test_the_list_of_claims_says_what_is_true_but_for_cells_that_are_told(bigger, written):
     path = "claims/claims_2026.xlsx"
     header, *rows = read_xlsx(written / "spreadsheets" / path)
