@@ -148,7 +148,7 @@ def test_attachments_are_files_of_the_sandbox_and_answers_refer_to_mails_that_ar
                 assert f"{user}@{domain.encode().decode('idna')}" == about[header]
             if about["in_reply_to"]:
                 answers += 1
-                assert message["References"] == about["in_reply_to"]
+                assert message["References"] == message["In-Reply-To"] == about["in_reply_to"]
                 question = truth[mails[about["in_reply_to"]]]
                 assert question["sent_at"] < about["sent_at"] and question["from"] == about["to"]
     assert kinds["documents"] and kinds["images"] and answers
