@@ -129,18 +129,18 @@ def mail(
     message_id: str, sender: tuple[str, str], recipient: tuple[str, str], at: datetime, subject: str, text: str,
     references: Iterable[str] = (), attachments: Iterable[Attachment] = (),
 ) -> bytes:  # fmt: skip
-    """A mail from (name, address) to another, of text or HTML; `references` are the messages before it, in order."""
+    """A mail from (name, address) to another, of text or HTML; `references` are the ids of those before it, in order."""
     message = EmailMessage(policy=SMTP)
     message["From"], message["To"], message["Subject"] = _address(*sender), _address(*recipient), subject
-    message["Date"], message["Message-ID"] = at, message_id
-    if references := list(references):
+    message["Date"], message["Message-ID"] = at, f"<{message_id}>"
+    if references := [f"<{reference}>" for reference in references]:
         message["In-Reply-To"], message["References"] = references[-1], " ".join(references)
     message.set_content(text, "html" if text.startswith("<") else "plain", cte="quoted-printable")
     for attachment in attachments:
         kind, _, subtype = attachment.media_type.partition("/")
         message.add_attachment(attachment.content, kind, subtype, filename=attachment.name)
     if message.is_multipart():
-        message.set_boundary(f"=_{message_id.strip('<>').partition('@')[0]}_=")
+        message.set_boundary(f"=_{message_id.partition('@')[0]}_=")
     return message.as_bytes()
 
 

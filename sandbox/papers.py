@@ -194,12 +194,12 @@ class Papers:
 
     def _mail(self, key: int, sender: tuple[str, str], recipient: tuple[str, str], subject: str, text: str,
               tongue: str, mentions: Row, references: list[str], attached: Iterable[tuple]) -> str:  # fmt: skip
-        """Sends a mail at an hour of today and returns its Message-ID."""
+        """Sends a mail at an hour of today and returns its id."""
         today, rng = self.company.today, self.rng
         number = self._number("mail")
         at = datetime.combine(today, time(rng.randrange(7, 19), rng.randrange(60)), UTC)
         domain = sender[1].partition("@")[2].encode("idna").decode()
-        message_id = f"<{number}.{rng.getrandbits(32):08x}@{domain}>"
+        message_id = f"{number}.{rng.getrandbits(32):08x}@{domain}"
 
         def render() -> bytes:
             files = [Attachment(name, media_type, content()) for name, media_type, _, content in attached]
@@ -277,10 +277,10 @@ def _others() -> Iterable[Paper]:
                      lambda: formats.pdf(book["title"], chapters))  # fmt: skip
     yield handbook
     _, note = letter("answer", "en", name="Tom", order="W0000001")
-    inner = formats.mail("<inner.1@roastery.example>", SERVICE, SERVICE, datetime(2025, 10, 1, 9, tzinfo=UTC),
+    inner = formats.mail("inner.1@roastery.example", SERVICE, SERVICE, datetime(2025, 10, 1, 9, tzinfo=UTC),
                          "Where is it?", formats.plain(note))  # fmt: skip
     forwarded = formats.mail(
-        "<outer.1@roastery.example>", SERVICE, SERVICE, datetime(2025, 10, 2, 9, tzinfo=UTC), "Fwd: Where is it?",
+        "outer.1@roastery.example", SERVICE, SERVICE, datetime(2025, 10, 2, 9, tzinfo=UTC), "Fwd: Where is it?",
         formats.plain(note), attachments=[Attachment("Where is it.eml", "application/octet-stream", inner)],
     )  # fmt: skip
     attached = [{"name": "Where is it.eml", "media_type": "application/octet-stream", "same_as": None}]

@@ -141,14 +141,14 @@ def test_attachments_are_files_of_the_sandbox_and_answers_refer_to_mails_that_ar
                 assert part.get_content() == (written / each["same_as"]).read_bytes()
                 kinds[each["same_as"].split("/")[0]] += 1
         if path.startswith("mails/"):
-            assert message["Message-ID"] == about["message_id"] and message["Subject"] == about["title"]
+            assert message["Message-ID"] == f"<{about['message_id']}>" and message["Subject"] == about["title"]
             assert message["Date"].datetime.isoformat() == about["sent_at"]
             for header in ("from", "to"):
                 user, _, domain = message[header].addresses[0].addr_spec.lower().rpartition("@")
                 assert f"{user}@{domain.encode().decode('idna')}" == about[header]
             if about["in_reply_to"]:
                 answers += 1
-                assert message["References"] == message["In-Reply-To"] == about["in_reply_to"]
+                assert message["References"] == message["In-Reply-To"] == f"<{about['in_reply_to']}>"
                 question = truth[mails[about["in_reply_to"]]]
                 assert question["sent_at"] < about["sent_at"] and question["from"] == about["to"]
     assert kinds["documents"] and kinds["images"] and answers
