@@ -129,7 +129,7 @@ def mail(
     message_id: str, sender: tuple[str, str], recipient: tuple[str, str], at: datetime, subject: str, text: str,
     references: Iterable[str] = (), attachments: Iterable[Attachment] = (),
 ) -> bytes:  # fmt: skip
-    """A mail from (name, address) to another, of text or HTML; `references` are the ids of those before it, in order."""
+    """A mail from (name, address) to another, of text or HTML; `references` are the ids of those before it."""
     message = EmailMessage(policy=SMTP)
     message["From"], message["To"], message["Subject"] = _address(*sender), _address(*recipient), subject
     message["Date"], message["Message-ID"] = at, f"<{message_id}>"
