@@ -385,6 +385,8 @@ def test_every_broken_line_is_a_rejected_row(run, query):
     broken = sum(sum(file["broken"].values()) for file in truth(run, "reseller_orders").values())
     broken += sum(sum(kinds.values()) for kinds in truth(run, "web_files").values())
     broken += sum(truth(run, "devices")["unreadable"].values())
+    broken += sum(file.get("rejected_rows", 0) for file in truth(run, "spreadsheets").values())
+    broken += sum(target["is_rejected"] for sheet in truth(run, "google_sheets").values() for target in sheet["targets"])
     assert query("select count(*) from operations.fct_rejected_rows") == [(broken,)]
 
 
@@ -611,3 +613,54 @@ def test_marts_do_not_depend_on_order_repetition_and_loads(run, warehouse):
             connection.execute(f"insert into {table} select * exclude (is_first) from '{rest}/{table}.parquet'")
     run(f"{build} +path:models/marts")
     assert differences(reference, warehouse) == {}
+
+
+def test_targets_are_those_of_the_planning_sheet(run, query):
+    (sheet,) = truth(run, "google_sheets").values()
+    expected = {
+        (target["row"], target["month"], target["country"], target["category"], target["revenue_target"])
+        + (target["units_target"], None if "owner" in target["null"] else target["owner"])
+        for target in sheet["targets"]
+        if not target["is_rejected"]
+    }
+    found = query("""
+        select row_number, cast(month_start_date as varchar), country_code, category,
+            cast(target_revenue_amount as double), target_unit_count, owner_name
+        from staging.stg_google_sheets__targets
+    """)
+    assert len(found) == len(expected) and set(found) == expected
+    ((target, revenue, units),) = query("""
+        select cast(sum(revenue_target_amount_base) as double), sum(revenue_amount_base), sum(units)
+        from marts.fct_budget_vs_actual
+    """)
+    assert target == pytest.approx(sum(row[4] for row in expected))
+    assert [(revenue, units)] == query("""
+        select sum(net_amount_base - refunded_amount_base), sum(quantity) from marts.fct_order_items where is_sale
+    """)
+
+
+def test_what_resellers_have_in_stock_is_true(query):
+    columns = "reseller, sku, product_name, counted_on, on_hand, reserved, warehouse, file_path, row_number"
+    assert query(f"""
+        with expected as (
+            select reseller, sku, if(is_name_missing = 'True', null, product_name) as product_name,
+                cast(counted_on as date) as counted_on, cast(on_hand as bigint) as on_hand,
+                cast(reserved as bigint) as reserved, warehouse, file_path, cast(row_number as bigint) as row_number
+            from true_stock_levels where is_rejected = 'False'
+        ),
+        found as (
+            select reseller, sku, product_name, counted_date as counted_on, on_hand_quantity as on_hand,
+                reserved_quantity as reserved, warehouse, file_path, row_number
+            from staging.stg_spreadsheets__stock_levels
+        )
+        (select {columns} from expected except all select {columns} from found)
+        union all (select {columns} from found except all select {columns} from expected)
+    """) == []
+    assert query("select count(*) > 0 and count(product_id) = count(*) from marts.fct_partner_stock") == [(True,)]
+
+
+def test_files_are_what_they_are_said_to_be(run, query):
+    found = query("select file_path, file_status from staging.stg_spreadsheets__files")
+    assert dict(found) == {path: file["status"] for path, file in truth(run, "spreadsheets").items()} | {
+        f"orders/{path}": "read" for path in truth(run, "reseller_orders")
+    }
