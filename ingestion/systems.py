@@ -108,9 +108,9 @@ def built_in() -> dict[str, System]:
 
 
 def _plain(annotation: Any) -> Any:
-    """int, dict or list of what may be `list[str] | None`; None for texts."""
+    """bool, int, dict or list of what may be `list[str] | None`; None for texts."""
     for option in (annotation, *typing.get_args(annotation)):
-        if (typing.get_origin(option) or option) in (int, dict, list):
+        if (typing.get_origin(option) or option) in (bool, int, dict, list):
             return typing.get_origin(option) or option
     return None
 
