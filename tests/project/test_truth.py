@@ -20,6 +20,9 @@ SCALE, DAYS = 0.05, 40
 # Mailchimp no longer has what erased recipients did; we keep it.
 KEPT = {("mailchimp", stream) for stream in ("email_activity", "unsubscribes", "sent_to")}
 
+# The format of those that can't be read is told in no truth.
+UNREAD_PICTURES = {"other/cut.jpg": ("broken", "jpeg"), "other/bomb.png": ("refused", "png")}
+
 
 @pytest.fixture(scope="module")
 def run():
@@ -554,6 +557,38 @@ def test_oee_of_lines_is_true(query):
     assert all(is_equal for _, is_equal, _ in complete)
     assert len(complete) > len(days) * 0.7
     assert sum(not has_reason for is_complete, _, has_reason in days if not is_complete) <= 4
+
+
+def test_pictures_are_true(run, query):
+    """What they are, the device and claim that they are of, as far as these are known, and which look alike."""
+    pictures = truth(run, "images")
+    files = query("""
+        select file_path, files.status, image_format, image_id, device_id, claim_number
+        from staging.stg_images__files as files left join marts.dim_images as images on files.file_id = images.image_id
+    """)
+    told = {path: (picture["status"], picture.get("format")) for path, picture in pictures.items()}
+    assert {path: (status, found) for path, status, found, *_ in files} == {**told, **UNREAD_PICTURES}
+    image_of = {path: image for path, _, _, image, *_ in files}
+    claims = {number for (number,) in query("select claim_number from intermediate.int_claims__unioned")}
+    devices = {device for (device,) in query("select device_id from marts.dim_devices")}
+    assert claims and devices
+    expected = {image: (set(), set()) for image in image_of.values()}
+    for path, picture in pictures.items():
+        is_claimed = picture.get("claim") in claims
+        if is_claimed:
+            expected[image_of[path]][1].add(picture["claim"])
+        if (is_claimed or "claim" not in path) and (device := f"devices:{picture.get('device')}") in devices:
+            expected[image_of[path]][0].add(device)
+    for path, _, _, image, *found in files:
+        for one, all_of_them in zip(found, expected[image], strict=True):
+            assert one in all_of_them or (one is None and not all_of_them), path
+    alike = {
+        tuple(sorted((image_of[path], image_of[other])))
+        for path, picture in pictures.items()
+        for other in picture.get("near", ())
+    }
+    assert set(query("select image_id, other_image_id from marts.fct_image_duplicates")) == alike
+    assert alike or not query.day
 
 
 def test_addresses_of_customers_are_as_they_would_be_written_properly(query):
