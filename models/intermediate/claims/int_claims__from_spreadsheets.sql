@@ -6,7 +6,7 @@ with
             *,
             row_number() over (
                 partition by claim_number
-                order by file_path desc, sheet desc, row_number desc
+                order by file_path desc, sheet_title desc, row_number desc
             ) as recency
         from claims
     ),
