@@ -1,0 +1,130 @@
+"""PDF files, by pdfium. Nothing is drawn, no script is run."""
+
+import contextlib
+import ctypes
+import itertools
+import re
+import resource
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from statistics import median
+
+import pypdfium2 as pdfium
+from pypdfium2 import raw
+
+from ingestion.parsers import PAGES, Unreadable
+from ingestion.parsers.content import Content, line
+
+ROOM, ROOM_PER_BYTE = 128 * 2**20, 4
+"""Bytes of memory that pdfium may take for a file, and beyond that for each byte of it. A few lines can ask for any
+number of objects (forms that draw forms, streams that unpack to gigabytes). Where pdfium gets no memory, it aborts the
+process, and `ingestion.untrusted` calls that refused."""
+
+GAP = 1.4
+"""Times the usual distance of lines on a page, from which on a distance parts paragraphs."""
+
+_DATE = re.compile(r"(?:D:)?(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?(?:(Z)|([+-])(\d\d)'?(\d\d)?)?")
+# Where a word is broken at the end of a line pdfium has this in place of hyphen and line break.
+_BROKEN_WORD = re.compile("(?<=[^\\W\\d_])\ufffe(?=[^\\W\\d_A-Z])|\x02")
+
+
+def read(data: bytes) -> Content:
+    """The text of its pages. Raises Unreadable; kills its process where a page asks for too much memory."""
+    with _bounded(ROOM + ROOM_PER_BYTE * len(data)):
+        try:
+            document = pdfium.PdfDocument(data)
+        except pdfium.PdfiumError as error:
+            raise _unreadable(error) from error
+        with document:
+            return _content(document)
+
+
+def _unreadable(error: pdfium.PdfiumError) -> Unreadable:
+    if error.err_code == raw.FPDF_ERR_PASSWORD:
+        return Unreadable("encrypted", "it is protected by a password")
+    if error.err_code == raw.FPDF_ERR_SECURITY:
+        return Unreadable("encrypted", "it is protected in a way that we can't open")
+    return Unreadable("broken", f"it is no complete PDF: {error}")
+
+
+def _content(document: pdfium.PdfDocument) -> Content:
+    count = len(document)
+    if count > PAGES:
+        raise Unreadable("refused", f"it has {count:,} pages; {PAGES:,} are allowed")
+    pages, damaged, is_drawn = [], [], False
+    for number in range(count):
+        try:
+            page = document[number]
+            pages.append(_text(page))
+            is_drawn = is_drawn or raw.FPDFPage_CountObjects(page) > 0
+            page.close()
+        except pdfium.PdfiumError:
+            damaged.append(number + 1)
+            pages.append("")
+    if not count or len(damaged) == count:
+        raise Unreadable("broken", "none of its pages can be read")
+    said = document.get_metadata_dict()
+    content = Content("pdf", pages, title=line(said["Title"]), author=line(said["Author"]))
+    content.created_at = _moment(said["CreationDate"])
+    if not any(map(str.strip, pages)) and is_drawn:
+        content.status, content.reason = "scanned", "it has pictures or drawings, but no text"
+    elif damaged:
+        numbers = ", ".join(map(str, damaged[:20]))
+        content.reason = f"{len(damaged):,} of its {count:,} pages can't be read: {numbers}"
+    return content
+
+
+def _text(page: pdfium.PdfPage) -> str:
+    """Its text in the order of the file; lines that are far below the one before begin a paragraph."""
+    textpage = page.get_textpage()
+    text = textpage.get_text_range(errors="replace")
+    lines, tops, at = text.split("\r\n"), [], 0
+    for words in lines:
+        blank = len(words) - len(words.lstrip())
+        tops.append(_top(textpage, at + blank) if words.strip() else None)
+        at += len(words) + 2
+    textpage.close()
+    return "".join(_joined(lines, tops))
+
+
+def _joined(lines: list[str], tops: list[float | None]) -> Iterator[str]:
+    gaps = [before - top for before, top in itertools.pairwise(tops) if before and top and before > top]
+    usual, before = median(gaps) if gaps else 0.0, None
+    for words, top in zip(lines, tops, strict=True):
+        if top is not None and before is not None:
+            yield "\n" if 0 <= before - top <= GAP * usual else "\n\n"
+        yield _BROKEN_WORD.sub("", words).replace("\ufffe", "-")
+        before = before if top is None else top
+
+
+def _top(textpage: pdfium.PdfTextPage, index: int) -> float | None:
+    """How high on the page the base line of a character is, in points."""
+    x, y = ctypes.c_double(), ctypes.c_double()
+    return y.value if raw.FPDFText_GetCharOrigin(textpage, index, x, y) else None
+
+
+def _moment(text: str) -> datetime | None:
+    """A date as PDF writes it, D:20240131120000+01'00'; UTC if it does not say."""
+    if not (found := _DATE.match(text.strip())):
+        return None
+    year, *parts = (int(part or default) for part, default in zip(found.groups()[:6], (0, 1, 1, 0, 0, 0), strict=True))
+    sign, hours, minutes = found[8], int(found[9] or 0), int(found[10] or 0)
+    try:
+        zone = timezone(timedelta(hours=hours, minutes=minutes) * (-1 if sign == "-" else 1))
+        return datetime(year, *parts, tzinfo=zone).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+@contextlib.contextmanager
+def _bounded(size: int) -> Iterator[None]:
+    """Allows this process so many bytes more than it has."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    with open("/proc/self/statm") as file:
+        has = int(file.read().split()[0]) * resource.getpagesize()
+    least = min(limit for limit in (soft, hard, has + size) if limit != resource.RLIM_INFINITY)
+    resource.setrlimit(resource.RLIMIT_AS, (least, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))

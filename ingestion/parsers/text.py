@@ -1,0 +1,66 @@
+"""Plain text and Markdown."""
+
+import codecs
+import re
+
+from ingestion.parsers import PAGES, Unreadable
+from ingestion.parsers.content import Content, line
+
+_BOMS = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF32_LE: "utf-32-le",  # before UTF-16's, with which it begins
+    codecs.BOM_UTF32_BE: "utf-32-be",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
+
+_CONTROLS = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b"))
+_HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+(.+)|^(\S.*)\n=+[ \t]*$", re.M)
+
+
+def decode(data: bytes, encoding: str | None = None) -> str:
+    """The text of bytes: in the encoding of their byte order mark, else in the one they are said to have, else in UTF-8
+    if they are that, else in Windows-1252, in which every byte but five is a character."""
+    for mark, marked in _BOMS.items():
+        if data.startswith(mark):
+            return data[len(mark) :].decode(marked, "replace")
+    for name in filter(_is_encoding, (encoding, "utf-8")):
+        try:
+            return data.decode(name)
+        except (ValueError, LookupError):
+            pass
+    return data.decode("cp1252", "replace")
+
+
+def _is_encoding(name: str | None) -> bool:
+    """Whether a codec of this name gives text, in time; those of domain names take the square of their input."""
+    try:
+        return codecs.lookup(name or "").name not in ("punycode", "idna")
+    except (LookupError, ValueError):
+        return False
+
+
+def is_binary(data: bytes) -> bool:
+    """Whether these bytes are no text: zeros in them, or many control characters, and no mark of UTF-16."""
+    if data.startswith(tuple(_BOMS)):
+        return False
+    head = data[:65536]
+    return b"\0" in data or len(head) - len(head.translate(None, _CONTROLS)) > len(head) // 50
+
+
+def read(data: bytes) -> Content:
+    """A text; a form feed begins a page. Raises Unreadable."""
+    if is_binary(data):
+        raise Unreadable("unsupported", "it is no text, and of no format that we read")
+    pages = decode(data).split("\f")
+    if len(pages) > PAGES:
+        raise Unreadable("refused", f"it has {len(pages):,} pages; {PAGES:,} are allowed")
+    return Content("txt", pages)
+
+
+def read_markdown(data: bytes) -> Content:
+    """Markdown, as it is written; its title is the first heading. Raises Unreadable."""
+    content = read(data)
+    heading = _HEADING.search(content.pages[0])
+    content.format, content.title = "md", line((heading[1] or heading[2]).rstrip("# \t\r")) if heading else None
+    return content
