@@ -162,7 +162,7 @@ class Reader:
         self.declarations = _declarations(tables)
         self.drive = GoogleClient(drive_url, credentials, SCOPES, OPTION, patience=self.PATIENCE)
         self.sheets = self.drive.also(base_url, limit=Limit(*self.REQUESTS), patience=self.PATIENCE)
-        self.db = contracts.engine()
+        self.db = contracts.engine(threads=1)
         self.files: dict[str, Answer] = {}
         self.books: dict[tuple[str, str], dict[str, Any]] = {}
 

@@ -1,7 +1,7 @@
 """Grids, as sheets and files are: the header of a declared table is found, and its rows become texts for the contract.
 
     header, rows = find_header(declaration, grid)
-    texts = Texts(db, declaration, header, "file.xlsx!Sheet", place)
+    texts = Texts(engine(threads=1), declaration, header, "file.xlsx!Sheet", place)
     yield from texts.blocks(rows)
 
 A row that has no cells at all need not be in a grid.
@@ -150,6 +150,7 @@ def empty(contract: Contract) -> pa.Table:
 class Texts:
     """Makes the rows of one table tables of texts, as `contract.apply` takes them.
 
+    `db` should be an engine(threads=1): memory that several threads take by turns grows with each block.
     `where` begins every position: file!Sheet, or a file alone where `first_column`, at which the cells of a row begin,
     is None and the row's number the number of a line. `place` has the texts of the contract's other fields; row_number
     and block are filled here. Times without zone are of `time_zone`; numbers that are dates count from `origin`.

@@ -60,7 +60,7 @@ def _token(call: Call) -> str:
 
 
 def new_key(bits: int = 2048) -> Row:
-    """The key of a new service account, as its JSON file has it, but for `token_uri`; of few bits it is fast to read."""
+    """The key of a new service account, as its JSON file has it, but for `token_uri`; of few bits it is read fast."""
     private = rsa.generate_private_key(public_exponent=65537, key_size=bits)
     text = private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
