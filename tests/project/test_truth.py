@@ -389,7 +389,9 @@ def test_every_broken_line_is_a_rejected_row(run, query):
     broken += sum(sum(kinds.values()) for kinds in truth(run, "web_files").values())
     broken += sum(truth(run, "devices")["unreadable"].values())
     broken += sum(file.get("rejected_rows", 0) for file in truth(run, "spreadsheets").values())
-    broken += sum(target["is_rejected"] for sheet in truth(run, "google_sheets").values() for target in sheet["targets"])
+    broken += sum(
+        target["is_rejected"] for sheet in truth(run, "google_sheets").values() for target in sheet["targets"]
+    )
     assert query("select count(*) from operations.fct_rejected_rows") == [(broken,)]
 
 
@@ -676,7 +678,8 @@ def test_targets_are_those_of_the_planning_sheet(run, query):
 
 def test_what_resellers_have_in_stock_is_true(query):
     columns = "reseller, sku, product_name, counted_on, on_hand, reserved, warehouse, file_path, row_number"
-    assert query(f"""
+    assert (
+        query(f"""
         with expected as (
             select reseller, sku, if(is_name_missing = 'True', null, product_name) as product_name,
                 cast(counted_on as date) as counted_on, cast(on_hand as bigint) as on_hand,
@@ -690,7 +693,9 @@ def test_what_resellers_have_in_stock_is_true(query):
         )
         (select {columns} from expected except all select {columns} from found)
         union all (select {columns} from found except all select {columns} from expected)
-    """) == []
+    """)
+        == []
+    )
     assert query("select count(*) > 0 and count(product_id) = count(*) from marts.fct_partner_stock") == [(True,)]
 
 
@@ -699,3 +704,41 @@ def test_files_are_what_they_are_said_to_be(run, query):
     assert dict(found) == {path: file["status"] for path, file in truth(run, "spreadsheets").items()} | {
         f"orders/{path}": "read" for path in truth(run, "reseller_orders")
     }
+
+
+def test_documents_are_what_they_are_said_to_be(run, query):
+    told = truth(run, "documents")
+    found = query("select file_path, file_status from staging.stg_documents__files")
+    assert dict(found) == {path: document["status"] for path, document in told.items()}
+    found = query("""
+        select files.file_path, documents.document_format, documents.language, documents.page_count
+        from staging.stg_documents__files as files
+        join marts.dim_documents as documents on files.file_id = documents.document_id
+        where documents.document_status = 'read'
+    """)
+    assert {path: tuple(rest) for path, *rest in found} == {
+        path: (document["format"], document["language"], document["pages"])
+        for path, document in told.items()
+        if document["status"] == "read"
+    }
+
+
+def test_what_documents_speak_of_is_true(run, query):
+    found = query("""
+        select files.file_path, mentions.mention_kind, mentions.mention_text, mentions.is_linked
+        from staging.stg_documents__files as files
+        join marts.fct_document_mentions as mentions on files.file_id = mentions.document_id
+    """)
+    expected = {
+        (path, kind, text)
+        for path, document in truth(run, "documents").items()
+        for kind, texts in document.get("mentions", {}).items()
+        for text in texts
+    }
+    known = {mention for mention in expected if mention[1] != "email"}
+    assert {tuple(mention) for *mention, _ in found if mention[1] != "email"} == known
+    emails = {(path, text) for path, kind, text in expected if kind == "email"}
+    assert emails <= {(path, text) for path, kind, text, _ in found if kind == "email"}
+    linked = [is_linked for _, kind, _, is_linked in found if kind in ("order", "device", "customer")]
+    assert sum(linked) > 0.9 * len(linked) > 0
+    assert query("select count(*) from marts.fct_document_chunks where chunk_text is null") == [(0,)]
