@@ -13,6 +13,7 @@ import hashlib
 import os
 import queue
 import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -327,7 +328,7 @@ class Child:
             if not ready:
                 raise Unreadable("refused", f"it was not parsed within {SECONDS:.0f} seconds")
             if not (part := os.read(pipe, min(length, 2**20))):
-                raise Unreadable("broken", f"its parser died ({_cause(process.wait())})")
+                raise _died(process.wait())
             parts.append(part)
             length -= len(part)
         return b"".join(parts)
@@ -342,5 +343,10 @@ def _send(process: subprocess.Popen, parts: list[bytes]) -> None:
                 view = view[process.stdin.write(view) :]
 
 
-def _cause(code: int) -> str:
-    return f"signal {-code}" if code < 0 else f"exit code {code}"
+def _died(code: int) -> Unreadable:
+    cause = f"signal {-code}" if code < 0 else f"exit code {code}"
+    if code == -signal.SIGABRT:  # what libraries in C++ do that get no memory
+        return Unreadable("refused", f"its parser gave up, most likely for want of memory ({cause})")
+    if code == -signal.SIGVTALRM:  # what a parser sets that can't end a library's work
+        return Unreadable("refused", f"a part of it takes its parser too long ({cause})")
+    return Unreadable("broken", f"its parser died ({cause})")

@@ -35,6 +35,13 @@ PAGES = 2_000
 """Pages that a document may have."""
 
 
+ELEMENTS = 1_000_000
+"""Elements that an XML document may have, and attributes."""
+
+DEPTH = 200
+"""Elements that may be within each other."""
+
+
 class Unreadable(Exception):
     """A file that gives nothing; `status` is empty, encrypted, broken, refused or unsupported, `reason` a sentence."""
 
@@ -91,9 +98,27 @@ def no_doctype(*_: Any) -> None:
 class _Bounded(ElementTree.TreeBuilder):
     doctype = staticmethod(no_doctype)
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = self.depth = 0
+
+    def start(self, tag: str, attributes: dict[str, str]) -> Any:
+        self.count, self.depth = self.count + 1, self.depth + 1
+        if self.count > ELEMENTS:
+            raise Unreadable("refused", f"its XML has more than {ELEMENTS:,} elements")
+        if self.depth > DEPTH:
+            raise Unreadable("refused", f"elements of its XML are nested more than {DEPTH} deep")
+        return super().start(tag, attributes)
+
+    def end(self, tag: str) -> Any:
+        self.depth -= 1
+        return super().end(tag)
+
 
 def untangle(xml: bytes) -> ElementTree.Element:
     """The root of an XML document without a document type: no entity is expanded, no other file is read."""
+    if xml.count(b"=") > ELEMENTS:  # before they are counted, since one element may have them all
+        raise Unreadable("refused", f"its XML has more than {ELEMENTS:,} attributes")
     parser = ElementTree.XMLParser(target=_Bounded())
     try:
         parser.feed(xml)

@@ -30,11 +30,16 @@ _OTHERS = {
     b"\x1f\x8b": "gzip",
     b"7z\xbc\xaf": "7z",
     b"Rar!": "rar",
-    b"{\\rtf": "rtf",
-    b"%!PS": "ps",
     b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "ole",
 }
 """Formats that are known by their first bytes, and not read."""
+
+_OTHER_TEXTS = {b"{\\rtf": "rtf", b"%!PS": "ps"}
+
+
+ATTACHED, ATTACHED_FROM = 4, 2**24
+"""How many times the size of a mail the files may have that are attached to it and to the mails in it, if that is more
+than ATTACHED_FROM bytes: a mail in a mail counts, and so does what is in it."""
 
 
 def parse(data: bytes, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -42,12 +47,16 @@ def parse(data: bytes, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
     Returns an Unreadable where the file itself has no text, or is not as it should be.
     """
-    return (yield from _document(Attachment(name, "", data), set()))
+    return (yield from _document(Attachment(name, "", data), {}))
 
 
-def _document(file: Attachment, known: set[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _document(file: Attachment, known: dict[str, int]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """`known`: id -> size of the documents so far, each of which comes once."""
     document_id = hashlib.sha256(file.data).hexdigest()
-    known.add(document_id)
+    known[document_id] = len(file.data)
+    whole, *within = known.values()
+    if sum(within) > (most := max(ATTACHED * whole, ATTACHED_FROM)):
+        raise Unreadable("refused", f"the files that are attached in it, and in those, have more than {most:,} bytes")
     content = _content(file)
     yield "documents", _row(document_id, content)
     for number, page in enumerate(content.pages, 1):
@@ -112,13 +121,16 @@ def _read(data: bytes, kind: str | None) -> Content:
 
 def _format(file: Attachment) -> str | None:
     """By content first, then by name; None for what is no text and not known."""
-    data, known = file.data, next((name for magic, name in _OTHERS.items() if file.data.startswith(magic)), None)
+    data, is_binary = file.data, text.is_binary(file.data)
     suffix = (file.name or mimetypes.guess_extension(file.media_type) or "").rpartition(".")[2].lower()
-    if data.lstrip()[:5] == b"%PDF-" or (b"%PDF-" in data[:1024] and (suffix == "pdf" or text.is_binary(data))):
+    if data.lstrip()[:5] == b"%PDF-" or (b"%PDF-" in data[:1024] and (is_binary or suffix == "pdf")):
         return "pdf"
     if data[:4] in (b"PK\3\4", b"PK\5\6"):
         return "zip"
-    if known or text.is_binary(data):
+    known = next(
+        (kind for first, kind in (_OTHERS if is_binary else _OTHER_TEXTS).items() if data.startswith(first)), None
+    )
+    if known or is_binary:
         return known
     if html.is_html(data):
         return "html"

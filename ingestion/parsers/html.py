@@ -4,8 +4,12 @@ import html
 import re
 from collections.abc import Iterator
 
+from ingestion.parsers import Unreadable
 from ingestion.parsers.content import Content, line, moment
 from ingestion.parsers.text import decode
+
+TAGS = 1_000_000
+"""That a page may have."""
 
 
 def _names(names: str) -> frozenset[str]:
@@ -48,17 +52,19 @@ def is_html(data: bytes) -> bool:
 
 
 def read(data: bytes) -> Content:
-    """A page as one page; what is hidden by its own style is not seen."""
+    """A page as one page; what is hidden by its own style is not seen. Raises Unreadable."""
     named = _CHARSET.search(data[:4096])
     return read_text(decode(data, (named[1] or named[2]).decode() if named else None))
 
 
 def read_text(source: str) -> Content:
-    """The same of a page that is text already."""
+    """The same of a page that is text already. Raises Unreadable."""
+    if source.count("<") > TAGS:
+        raise Unreadable("refused", f"it has more than {TAGS:,} tags")
     page = _Page()
     for kind, name, rest in _tokens(source):
         if kind == "text":
-            page.text(html.unescape(name))
+            page.text(_unescaped(name))
         elif kind == "raw":
             page.raw(name, rest)
         elif kind == "end":
@@ -108,6 +114,13 @@ def _after(source: str, end: str, start: int) -> int:
     return found + len(end) if found >= 0 else len(source)
 
 
+def _unescaped(text: str) -> str:
+    try:
+        return html.unescape(text)
+    except ValueError:  # the number of a character with thousands of digits
+        return text
+
+
 class _Page:
     """Text as it is put together: runs of white space are one space, blocks begin and end lines."""
 
@@ -129,9 +142,9 @@ class _Page:
 
     def raw(self, name: str, text: str) -> None:
         if name == "title" and not self.title:
-            self.title = html.unescape(text)
+            self.title = _unescaped(text)
         elif name not in _UNSEEN:
-            self.text(html.unescape(text))
+            self.text(_unescaped(text))
 
     def start(self, name: str, attributes: str) -> None:
         if self.hidden:
@@ -172,12 +185,12 @@ class _Page:
 
 
 def _attributes(text: str) -> Iterator[tuple[str, str]]:
-    for found in _ATTRIBUTE.finditer(text):
-        yield found[1].lower(), html.unescape((found[2] or "").strip("\"'"))
+    for found in _ATTRIBUTE.finditer(text[:10_000]):
+        yield found[1].lower(), _unescaped((found[2] or "").strip("\"'"))
 
 
 def _is_hidden(attributes: str) -> bool:
-    if not _MAY_HIDE.search(attributes):
+    if not _MAY_HIDE.search(attributes, 0, 10_000):
         return False
     named = dict(_attributes(attributes))
     return "hidden" in named or bool(_HIDDEN.search(named.get("style", "")))

@@ -2,7 +2,6 @@
 
 import base64
 import contextlib
-import email.policy
 import email.utils
 import itertools
 import re
@@ -10,6 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from email.message import Message
 from email.parser import BytesParser
+from email.policy import Compat32, Policy, default
 from typing import Any
 
 from ingestion.parsers import Unreadable, html
@@ -19,14 +19,11 @@ from ingestion.parsers.text import decode
 DEPTH = 20
 """Parts and mails that may be within each other."""
 
-PARTS = 1_000
-"""Parts that a mail may have, those of attached mails among them."""
+PARTS, HEADERS, LINES = 1_000, 20_000, 1_000_000
+"""Parts that a mail may have, their headers, and its lines, those of the mails in it among them."""
 
-LINES = 1_000_000
-"""Lines that a mail may have; the largest file has fewer, if they are as long as they should be."""
-
-LONG = 100_000
-"""Characters from which on a header is not taken apart, which takes the square of its length."""
+LONG, LONG_FOR_PARTS = 100_000, 4_000
+"""Characters that a header may have; one that says what a part is, is taken apart, and that takes their square."""
 
 _HEADERS = re.compile(
     rb"(?:(?:from|to|cc|bcc|subject|date|received|return-path|message-id|mime-version|reply-to|sender|"
@@ -45,12 +42,12 @@ def read(data: bytes) -> Content:
     """A mail as one page: its text, or what its HTML says if it has none. Raises Unreadable."""
     if data.count(b"\n") > LINES:
         raise Unreadable("refused", f"it has more than {LINES:,} lines")
-    mail = BytesParser(policy=email.policy.compat32.clone(message_factory=_bounded())).parsebytes(data)
+    mail = BytesParser(policy=_Bounded(message_factory=_part_class())).parsebytes(data)
     if not mail.keys():
         raise Unreadable("broken", "it has no headers, as a mail has")
     texts: list[str] = []
     # As a file has them, so that a mail which is attached is the one that lies beside.
-    written = email.policy.default.clone(refold_source="none", linesep="\r\n" if b"\r\n" in data[:65536] else "\n")
+    written = default.clone(refold_source="none", linesep="\r\n" if b"\r\n" in data[:65536] else "\n")
     attachments = list(_attachments(mail, texts, written))
     headers = _Headers(mail)
     subject, senders, sent_at = headers.text("subject"), headers.addresses("from"), headers.time("date")
@@ -73,28 +70,43 @@ def read(data: bytes) -> Content:
     )
 
 
-def _bounded() -> type[Message]:
-    """The class of a mail's parts. They refuse to be too many, or too deep in each other; and they take headers apart
-    in the old way: the new one fails on some that are broken, and takes seconds for long ones."""
-    numbers = itertools.count(1)
+class _Bounded(Compat32):
+    """How headers are read: in the old way, since the new one fails on some that are broken, and takes seconds for some
+    that are long; and no more of them than a mail may have."""
+
+    def header_source_parse(self, lines: list[str]) -> tuple[str, str]:
+        name, value = super().header_source_parse(lines)
+        if len(value) > (LONG_FOR_PARTS if name.lower().startswith("content-") else LONG):
+            raise Unreadable("refused", f"its header {name[:100]} has {len(value):,} characters")
+        return name, value
+
+
+def _part_class() -> type[Message]:
+    """The class of a mail's parts, which refuse to be too many, or too deep in each other."""
+    parts, headers = itertools.count(1), itertools.count(1)
 
     class Part(Message):
-        def __init__(self, policy: Any = email.policy.compat32) -> None:
+        def __init__(self, policy: Policy) -> None:
             super().__init__(policy)
             self.depth = 0
-            if next(numbers) > PARTS:
+            if next(parts) > PARTS:
                 raise Unreadable("refused", f"it has more than {PARTS:,} parts")
 
-        def attach(self, payload: Any) -> None:
-            payload.depth = self.depth + 1
-            if payload.depth > DEPTH:
+        def set_raw(self, name: str, value: str) -> None:
+            if next(headers) > HEADERS:
+                raise Unreadable("refused", f"it has more than {HEADERS:,} headers")
+            super().set_raw(name, value)
+
+        def attach(self, part: Any) -> None:
+            part.depth = self.depth + 1
+            if part.depth > DEPTH:
                 raise Unreadable("refused", f"its parts and the mails in it are nested more than {DEPTH} deep")
-            super().attach(payload)
+            super().attach(part)
 
     return Part
 
 
-def _attachments(part: Message, texts: list[str], written: email.policy.Policy) -> Iterator[Attachment]:
+def _attachments(part: Message, texts: list[str], written: Policy) -> Iterator[Attachment]:
     """What is attached to a part; `texts` gets the text in it."""
     kind = part.get_content_type()
     if kind == "message/rfc822" and part.is_multipart():
@@ -118,7 +130,7 @@ def _attachments(part: Message, texts: list[str], written: email.policy.Policy) 
         yield Attachment(_file_name(part), kind, part.get_payload(decode=True) or b"")
 
 
-def _best(part: Message, texts: list[str], written: email.policy.Policy) -> Iterator[Attachment]:
+def _best(part: Message, texts: list[str], written: Policy) -> Iterator[Attachment]:
     """Of several forms of one text the plain one if that says something, else the last that does."""
     forms: list[list[str]] = []
     for inner in part.get_payload():
@@ -141,12 +153,10 @@ def _file_name(part: Message) -> str | None:
 
 def _decoded(value: str) -> str | None:
     """A header's value in one line, with its encoded words decoded."""
-    if len(value) <= LONG:
-        try:
-            return line(str(email.policy.default.header_factory("subject", " ".join(value.split()))))
-        except Exception:  # it has bugs, as _bounded says
-            pass
-    return line(value)
+    try:
+        return line(str(default.header_factory("subject", " ".join(value[:LONG_FOR_PARTS].split()))))
+    except Exception:  # whatever it does not foresee
+        return line(value)
 
 
 def _disposition(part: Message) -> str | None:
@@ -176,7 +186,10 @@ class _Headers:
 
     def addresses(self, name: str) -> list[tuple[str | None, str]]:
         """(name, address) of those in a header."""
-        found = email.utils.getaddresses([self.values.get(name, "")[:LONG]])
+        try:
+            found = email.utils.getaddresses([self.values.get(name, "")])
+        except RecursionError:  # comments in comments
+            found = []
         return [(_decoded(shown), address) for shown, address in found if "@" in address]
 
     def ids(self, name: str) -> list[str]:

@@ -5,9 +5,10 @@ import ctypes
 import itertools
 import re
 import resource
+import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
-from statistics import median
+from statistics import median_low
 
 import pypdfium2 as pdfium
 from pypdfium2 import raw
@@ -15,10 +16,12 @@ from pypdfium2 import raw
 from ingestion.parsers import PAGES, Unreadable
 from ingestion.parsers.content import Content, line
 
-ROOM, ROOM_PER_BYTE = 128 * 2**20, 4
-"""Bytes of memory that pdfium may take for a file, and beyond that for each byte of it. A few lines can ask for any
-number of objects (forms that draw forms, streams that unpack to gigabytes). Where pdfium gets no memory, it aborts the
-process, and `ingestion.untrusted` calls that refused."""
+ROOM, ROOM_PER_BYTE = 64 * 2**20, 8
+"""Bytes of memory that pdfium may take for a file, and beyond that for each byte of it: a few lines can ask for any
+number of objects (streams that unpack to gigabytes, forms that draw forms). Without memory it aborts."""
+
+SECONDS = 3.0
+"""Of this process that a page may take. What takes longer can't be told to stop, so that the process ends."""
 
 GAP = 1.4
 """Times the usual distance of lines on a page, from which on a distance parts paragraphs."""
@@ -29,8 +32,9 @@ _BROKEN_WORD = re.compile("(?<=[^\\W\\d_])\ufffe(?=[^\\W\\d_A-Z])|\x02")
 
 
 def read(data: bytes) -> Content:
-    """The text of its pages. Raises Unreadable; kills its process where a page asks for too much memory."""
-    with _bounded(ROOM + ROOM_PER_BYTE * len(data)):
+    """The text of its pages. Raises Unreadable, and ends its process where pdfium asks for too much: then
+    `ingestion.untrusted` says that the file is refused."""
+    with _room(ROOM + ROOM_PER_BYTE * len(data)):
         try:
             document = pdfium.PdfDocument(data)
         except pdfium.PdfiumError as error:
@@ -54,10 +58,11 @@ def _content(document: pdfium.PdfDocument) -> Content:
     pages, damaged, is_drawn = [], [], False
     for number in range(count):
         try:
-            page = document[number]
-            pages.append(_text(page))
-            is_drawn = is_drawn or raw.FPDFPage_CountObjects(page) > 0
-            page.close()
+            with _hurry():
+                page = document[number]
+                pages.append(_text(page))
+                is_drawn = is_drawn or raw.FPDFPage_CountObjects(page) > 0
+                page.close()
         except pdfium.PdfiumError:
             damaged.append(number + 1)
             pages.append("")
@@ -77,30 +82,24 @@ def _content(document: pdfium.PdfDocument) -> Content:
 def _text(page: pdfium.PdfPage) -> str:
     """Its text in the order of the file; lines that are far below the one before begin a paragraph."""
     textpage = page.get_textpage()
-    text = textpage.get_text_range(errors="replace")
-    lines, tops, at = text.split("\r\n"), [], 0
-    for words in lines:
-        blank = len(words) - len(words.lstrip())
-        tops.append(_top(textpage, at + blank) if words.strip() else None)
+    lines, gaps, at, bottom = [], [], 0, 0.0
+    for words in textpage.get_text_range(errors="replace").split("\r\n"):
+        if words.strip():
+            gaps.append(bottom - _height(textpage, at + len(words) - len(words.lstrip())))
+            bottom = _height(textpage, at + len(words.rstrip()) - 1)  # a line with a broken word is two
+            lines.append(_BROKEN_WORD.sub("", words).replace("\ufffe", "-"))
         at += len(words) + 2
     textpage.close()
-    return "".join(_joined(lines, tops))
+    usual = median_low([gap for gap in gaps[1:] if gap > 0] or [0.0])
+    parts = ("\n" if 0 <= gap <= GAP * usual else "\n\n" for gap in gaps)
+    return "".join(itertools.chain.from_iterable(zip(parts, lines, strict=True)))
 
 
-def _joined(lines: list[str], tops: list[float | None]) -> Iterator[str]:
-    gaps = [before - top for before, top in itertools.pairwise(tops) if before and top and before > top]
-    usual, before = median(gaps) if gaps else 0.0, None
-    for words, top in zip(lines, tops, strict=True):
-        if top is not None and before is not None:
-            yield "\n" if 0 <= before - top <= GAP * usual else "\n\n"
-        yield _BROKEN_WORD.sub("", words).replace("\ufffe", "-")
-        before = before if top is None else top
-
-
-def _top(textpage: pdfium.PdfTextPage, index: int) -> float | None:
+def _height(textpage: pdfium.PdfTextPage, index: int) -> float:
     """How high on the page the base line of a character is, in points."""
     x, y = ctypes.c_double(), ctypes.c_double()
-    return y.value if raw.FPDFText_GetCharOrigin(textpage, index, x, y) else None
+    raw.FPDFText_GetCharOrigin(textpage, index, x, y)
+    return y.value
 
 
 def _moment(text: str) -> datetime | None:
@@ -117,7 +116,17 @@ def _moment(text: str) -> datetime | None:
 
 
 @contextlib.contextmanager
-def _bounded(size: int) -> Iterator[None]:
+def _hurry() -> Iterator[None]:
+    """Ends this process (SIGVTALRM) if it works for too long."""
+    signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+
+
+@contextlib.contextmanager
+def _room(size: int) -> Iterator[None]:
     """Allows this process so many bytes more than it has."""
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     with open("/proc/self/statm") as file:

@@ -45,7 +45,8 @@ def is_binary(data: bytes) -> bool:
     if data.startswith(tuple(_BOMS)):
         return False
     head = data[:65536]
-    return b"\0" in data or len(head) - len(head.translate(None, _CONTROLS)) > len(head) // 50
+    controls = len(head) - len(head.translate(None, _CONTROLS))
+    return b"\0" in data or controls > max(2, len(head) // 50)
 
 
 def read(data: bytes) -> Content:

@@ -29,6 +29,10 @@ def parse(data, name, **options):
             time.sleep(60)
         case "die":
             os.kill(os.getpid(), signal.SIGSEGV)
+        case "abort":
+            os.abort()
+        case "late":
+            os.kill(os.getpid(), signal.SIGVTALRM)
         case "grow":
             bytearray(2**31)
         case "endless":
