@@ -6,13 +6,13 @@ Python's csv, whose dialect is meant throughout: a quote in a quoted cell is dou
 
 import codecs
 import csv
+import functools
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
@@ -38,8 +38,9 @@ csv.field_size_limit(LONGEST)
 
 @dataclass
 class Lines:
-    """Some lines of a file. `table` has those with the expected number of cells: `number`, and the cells in columns named
-    from 0 on, texts, null where empty. `others` are the rest: (number, why it is none of those, the line as it is)."""
+    """Some lines of a file. `table` has those with the expected number of cells: `number`, and the cells in columns
+    named from 0 on, texts, null where empty. `others` are the rest: (number, why it is none of those, the line as it
+    is). Both are in the order of the lines."""
 
     table: pa.Table
     others: list[tuple[int, str, str]]
@@ -57,9 +58,10 @@ class CsvFile:
         self.encoding = encoding or _found_encoding(path)
         try:
             codecs.lookup(self.encoding)
-            csv.reader([], delimiter=delimiter or ",")
-        except (LookupError, TypeError) as error:
+        except LookupError as error:
             raise SourceError(str(error)) from error
+        if delimiter and (len(delimiter.encode()) > 1 or delimiter in '"\r\n'):
+            raise SourceError(f"a delimiter is one character, as , ; or |: not {delimiter!r}")
         self.sample = self._sample()
         fits = {each: _fit(self.sample, each) for each in (delimiter or DELIMITERS)}
         self.delimiter = max(fits, key=lambda each: fits[each])
@@ -120,6 +122,8 @@ class CsvFile:
                     raise SourceError(f"it has bytes that are not {self.encoding}: {error}") from error
                 yield text.removeprefix(mark)
                 mark = b""
+            if decoder and decoder.getstate()[0]:
+                raise SourceError(f"its last bytes are not {self.encoding}: it is cut off")
 
     def _sample(self) -> list[bytes]:
         text = next(self._blocks(), b"")
@@ -131,16 +135,16 @@ class CsvFile:
     ) -> tuple[Lines, int, int]:
         """What whole lines hold, the first of which has this number; how many bytes of them are done, since the last
         record may go on in the next lines; and the number of the line after those."""
-        is_utf8, has_returns = _is_utf8(text), text.count(b"\r") != text.count(b"\r\n")
-        if is_utf8 and not has_returns and b'"' not in text:
+        is_utf8 = _is_utf8(text)
+        if is_utf8 and b'"' not in text and text.count(b"\r") == text.count(b"\r\n"):
             after = number + text.count(b"\n") + (not text.endswith(b"\n"))
-            return self._columns(text, np.arange(number, after), width), len(text), after
+            return self._columns(text, range(number, after), width), len(text), after
         lines = text.splitlines(keepends=True)
         texts = pa.array([line if is_utf8 or _is_utf8(line) else None for line in lines], pa.large_string())
         matches = pc.fill_null(pc.match_substring_regex(texts, self.clean), False)
-        is_clean = matches.to_numpy(zero_copy_only=False).copy()
+        is_clean = matches.to_pylist()
         records, others, after = [], [], 0
-        for index in map(int, np.flatnonzero(~is_clean)):
+        for index in [index for index, is_one in enumerate(is_clean) if not is_one]:
             if index < after:
                 continue  # it belongs to a record that began before
             cells, after, is_cut_off = self._record(lines, index)
@@ -150,23 +154,25 @@ class CsvFile:
                 break
             if is_strict and cells is not None and len(cells) != width and after > index + 1:
                 cells, after = None, index + 1  # an open quote has swallowed lines
-            is_clean[index:after] = False
+            is_clean[index:after] = [False] * (after - index)
             raw = b"".join(lines[index:after])
             if reason := self._reason(raw, cells, width):
                 others.append((number + index, reason, _text(raw).rstrip("\r\n")))
             else:
                 records.append((number + index, *(cell or None for cell in cells)))
-        clean = np.flatnonzero(is_clean)
-        if has_returns or len(clean) < len(lines):
-            found = self._columns(b"".join(lines[n].rstrip(b"\r\n") + b"\n" for n in clean), number + clean, width)
+        after = number + len(lines)
+        if not all(is_clean):
+            clean = [(n, line) for n, line, is_one in zip(range(number, after), lines, is_clean, strict=True) if is_one]
+            joined = b"".join(line.rstrip(b"\r\n") + b"\n" for _, line in clean)
+            found = self._columns(joined, [n for n, _ in clean], width)
         else:
-            found = self._columns(text, number + clean, width)
-        found.others += others
+            found = self._columns(text, range(number, after), width)
+        found.others = sorted(found.others + others)
         if records:
             columns = [pa.array(column) for column in zip(*records, strict=True)]
             one_by_one = pa.Table.from_arrays(columns, schema=found.table.schema)
             found.table = pa.concat_tables([found.table, one_by_one]).sort_by("number")
-        return found, len(text), number + len(lines)
+        return found, len(text), after
 
     def _reason(self, raw: bytes, cells: list[str] | None, width: int) -> str | None:
         """Why a record has to be put aside."""
@@ -176,35 +182,32 @@ class CsvFile:
             return _other_width(len(cells), width)
         return None if _is_utf8(raw) else f"bytes that are not {self.encoding}"
 
-    def _columns(self, text: bytes, numbers: np.ndarray, width: int) -> Lines:
+    def _columns(self, text: bytes, numbers: Sequence[int], width: int) -> Lines:
         """What clean lines hold, each of which has a number."""
-        others: list[tuple[int, str, str]] = []
-        numbers_of_others: list[int] = []
+        put_aside: dict[int, tuple[str | None, str]] = {}
 
-        def put_aside(row: pa.csv.InvalidRow) -> str:
-            numbers_of_others.append(row.number - 1)
-            if not row.text.isspace():
-                number = int(numbers[row.number - 1])
-                others.append((number, _other_width(row.actual_columns, width), row.text))
+        def put(row: pa.csv.InvalidRow) -> str:
+            reason = None if row.text.isspace() else _other_width(row.actual_columns, width)
+            put_aside[numbers[row.number - 1]] = reason, row.text
             return "skip"
 
         names = [str(column) for column in range(width)]
+        columns = [("number", pa.int64()), *((name, pa.string()) for name in names)]
         if not text:
-            columns = [("number", pa.int64()), *((name, pa.string()) for name in names)]
-            return Lines(pa.schema(columns).empty_table(), others)
+            return Lines(pa.schema(columns).empty_table(), [])
         table = pa.csv.read_csv(
             pa.BufferReader(text),
             pa.csv.ReadOptions(column_names=names, block_size=len(text) + 1, use_threads=False),
-            pa.csv.ParseOptions(delimiter=self.delimiter, ignore_empty_lines=False, invalid_row_handler=put_aside),
-            pa.csv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()), null_values=[""], strings_can_be_null=True
-            ),
+            pa.csv.ParseOptions(delimiter=self.delimiter, ignore_empty_lines=False, invalid_row_handler=put),
+            pa.csv.ConvertOptions(column_types=dict(columns[1:]), null_values=[""], strings_can_be_null=True),
         )
-        table = table.append_column("number", pa.array(np.delete(numbers, numbers_of_others), pa.int64()))
-        if table.num_rows and all(table[name].null_count for name in names):  # there may be empty lines
-            is_filled = np.any([table[name].is_valid().to_numpy() for name in names], axis=0)
-            table = table.filter(pa.array(is_filled))
-        return Lines(table.select(["number", *names]), others)
+        if put_aside:
+            numbers = [number for number in numbers if number not in put_aside]
+        table = table.append_column("number", pa.array(numbers, pa.int64())).select(["number", *names])
+        if all(table[name].null_count for name in names):  # there may be empty lines
+            is_filled = functools.reduce(pc.or_, [table[name].is_valid() for name in names])
+            table = table.filter(is_filled)
+        return Lines(table, [(number, reason, line) for number, (reason, line) in put_aside.items() if reason])
 
     def _record(self, lines: list[bytes], first: int) -> tuple[list[str] | None, int, bool]:
         """The cells of the record that begins with a line, None if that is broken; which line comes after it; and
@@ -222,14 +225,6 @@ class CsvFile:
             return next(reader), first + reader.line_num, False
         except csv.Error:
             return None, first + 1, read == len(lines)
-
-
-def is_text(start: bytes) -> bool:
-    """Whether a file that begins so (in a thousand bytes or more) may be CSV; HTML, XML, PDF and RTF are not."""
-    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return True
-    plain = start.removeprefix(codecs.BOM_UTF8).lstrip()
-    return b"\0" not in start and not plain.startswith((b"<", b"%PDF", rb"{\rtf"))
 
 
 def _found_encoding(path: Path) -> str:

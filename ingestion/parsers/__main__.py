@@ -56,7 +56,7 @@ def _messages(parse: Any, data: bytes, name: str, options: dict[str, Any]) -> It
         batch, size, rows = [], 0, _Returning(parse(data, name, **options))
         for stream, row in rows:
             batch.append((stream, row))
-            size += sum(len(value) if isinstance(value, str | list) else 8 for value in row.values())
+            size += sum(map(_size, row.values()))
             if size >= BATCH:
                 yield False, batch
                 batch, size = [], 0
@@ -71,6 +71,12 @@ def _messages(parse: Any, data: bytes, name: str, options: dict[str, Any]) -> It
     except Exception as error:  # whatever a damaged file makes a library do
         said = {"status": "broken", "reason": f"{type(error).__name__}: {error}"[:500], "has_rows": False}
     yield True, said | {"is_worn": _address_space() > WORN}
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, list):
+        return len(value) + sum(len(each) for each in value if isinstance(each, str))
+    return len(value) if isinstance(value, str) else 8
 
 
 class _Returning:

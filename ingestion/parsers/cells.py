@@ -29,7 +29,7 @@ ERRORS = {
 }  # fmt: skip
 """Errors by their numbers in binary formats ([MS-XLS] 2.5.10 BErr, [MS-XLSB] 2.5.97.2)."""
 
-CELLS, CHARACTERS = 2**25, 2**29
+CELLS, CHARACTERS = 2**24, 2**28
 """Cells that the rows of a file may have, the empty ones before a filled one too, and characters in them."""
 
 ROWS, COLUMNS = 2**20, 2**14
@@ -73,11 +73,11 @@ def next_row(before: int, number: int) -> int:
 
 
 def number(text: str) -> Value:
-    """A number as a file writes it, exact; a text that is none stays as it is."""
-    if text.isdecimal() and len(text) < 4000:
-        return int(text)
+    """A number as a file writes it, exact: an integer of more than 63 bits is a text, and so is what is no number."""
     if not _NUMBER.fullmatch(text):
         return text
+    if text.lstrip("+-").isdecimal():
+        return int(text) if len(text) < 19 else text
     value = float(text)
     return whole(value) if math.isfinite(value) else text
 

@@ -5,9 +5,15 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from ingestion.parsers import Unreadable
-from ingestion.parsers.cells import CELLS, COLUMNS, ROWS, UNCALCULATED, Error, Sheets, Value, iso, number
+from ingestion.parsers.cells import COLUMNS, ROWS, UNCALCULATED, Error, Sheets, Value, iso, number
 from ingestion.parsers.markup import Attributes, steps
 from ingestion.parsers.xlsx import Package
+
+REPEATED = 2**20
+"""Cells that one row may stand for, with those of the equal rows after it."""
+
+SPACES = 2**15
+"""That one element may stand for: more characters no cell of Excel has."""
 
 _ERROR = re.compile(r"#(NULL!|DIV/0!|VALUE!|REF!|NAME\?|NUM!|N/A)|Err:\d+")
 _NOT_TEXT = {"annotation", "note", "ruby-text"}
@@ -28,7 +34,7 @@ def sheets(package: Package) -> Sheets:
 def _rows(package: Package) -> Iterator[tuple[str, int, dict[int, Value]]]:
     """(table, number, cells) of each row."""
     found, pieces = [], []
-    table, row, rows, cells, column = "", 0, 1, {}, 0
+    table, row, rows, cells, column = "", 0, 1, [], 0
     depth, cell, is_text, skipped = 0, {}, False, 0  # depth: 1 in a cell, 2 in what is in it, ...
 
     def start(tag: str, attributes: Attributes) -> None:
@@ -43,12 +49,12 @@ def _rows(package: Package) -> Iterator[tuple[str, int, dict[int, Value]]]:
             depth, cell = 1, attributes
             pieces.clear()
         elif tag == "table-row":
-            row, rows, cells, column = row + rows, _count(attributes, "table:number-rows-repeated"), {}, 0
+            row, rows, cells, column = row + rows, _count(attributes, "table:number-rows-repeated"), [], 0
         elif tag == "table":
             table, row, rows = attributes.get("table:name", ""), 0, 1
 
     def end(tag: str) -> None:
-        nonlocal cells, column, depth, is_text, skipped
+        nonlocal column, depth, is_text, skipped
         if depth:
             if depth == 2 and is_text:
                 pieces.append("\n")
@@ -60,13 +66,14 @@ def _rows(package: Package) -> Iterator[tuple[str, int, dict[int, Value]]]:
                 if (value := _value(cell, "".join(pieces).removesuffix("\n"))) not in (None, ""):
                     if column + columns > COLUMNS:
                         raise Unreadable("broken", f"a cell is in column {column + columns}, which no sheet has")
-                    cells |= dict.fromkeys(range(column, column + columns), value)
+                    cells.append((range(column, column + columns), value))
                 column += columns
         elif tag == "table-row" and cells:
             if row + rows - 1 > ROWS:
                 raise Unreadable("broken", f"it has a row {row + rows - 1}, which no sheet has")
-            if rows * len(cells) > CELLS:
-                raise Unreadable("refused", f"it repeats {len(cells):,} cells {rows:,} times")
+            width = cells[-1][0].stop
+            if rows * width > REPEATED:
+                raise Unreadable("refused", f"it repeats a row of {width:,} cells {rows:,} times")
             found.append((table, row, rows, cells))
 
     def text(piece: str, is_literal: bool = False) -> None:
@@ -74,14 +81,18 @@ def _rows(package: Package) -> Iterator[tuple[str, int, dict[int, Value]]]:
             pieces.append(piece if is_literal else _BREAK.sub(" ", piece))
 
     for _ in steps(package.read("content.xml"), start, end, text):
-        for name, first, count, filled in found:
+        for name, first, count, runs in found:
+            filled = {place: value for places, value in runs for place in places}
             for number_of_row in range(first, first + count):
                 yield name, number_of_row, filled
         found.clear()
 
 
 def _count(attributes: Attributes, name: str) -> int:
-    return int(attributes.get(name, 1))
+    count = max(1, int(attributes.get(name, 1)))
+    if name == "text:c" and count > SPACES:
+        raise Unreadable("refused", f"a text in it has {count:,} spaces, one after the other")
+    return count
 
 
 def _value(cell: Attributes, text: str) -> Value | None:
@@ -96,9 +107,9 @@ def _value(cell: Attributes, text: str) -> Value | None:
         return _time(cell.get("office:time-value", text))
     if kind == "boolean":
         return cell.get("office:boolean-value", text) == "true"
-    return (
-        UNCALCULATED if kind is None and "table:formula" in cell and not text else cell.get("office:string-value", text)
-    )
+    if kind is None and not text and "table:formula" in cell:
+        return UNCALCULATED
+    return cell.get("office:string-value", text)
 
 
 def _time(duration: str) -> str:

@@ -6,6 +6,15 @@ from typing import Any
 from ingestion.parsers import Unreadable, archive, ods, xls, xlsb, xlsx
 from ingestion.parsers.cells import CELLS, CHARACTERS, Error, Sheets, column_name
 
+_OTHERS = {
+    "an XML spreadsheet of 2003": b"<workbook",
+    "HTML": b"<html",
+    "a table in HTML": b"<table",
+    "XML": b"<?xml",
+    "PDF": b"%pdf",
+    "RTF": b"{\\rtf",
+}
+
 
 def parse(data: bytes, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yields ("rows", {sheet, row_number, cells, error_cells}) for each row that is not empty, hidden ones too.
@@ -50,4 +59,8 @@ def _sheets(data: bytes) -> Sheets:
         raise Unreadable("unsupported", "it is a zip archive, but no workbook")
     if data.startswith((xls.OLE, *xls.OLD)):
         return xls.sheets(data)
-    raise Unreadable("unsupported", "no format of spreadsheets begins so")
+    start = data[:1000].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    for what, begin in _OTHERS.items():
+        if start.startswith(begin) or (begin[:1] == b"<" and begin in start):
+            raise Unreadable("unsupported", f"it is {what}, whatever its name says: save it as xlsx or csv")
+    raise Unreadable("unsupported", "it begins as no spreadsheet does that we know")

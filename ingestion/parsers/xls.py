@@ -19,15 +19,15 @@ def sheets(data: bytes) -> Sheets:
     """The worksheets of a workbook; they are taken apart one at a time."""
     if data.startswith(OLE) and "EncryptedPackage".encode("utf-16-le") in data:
         raise Unreadable("encrypted", "it is protected by a password")
-    options = dict(formatting_info=True, on_demand=True, ragged_rows=True, ignore_workbook_corruption=True)
+    options = {"formatting_info": True, "on_demand": True, "ragged_rows": True, "ignore_workbook_corruption": True}
     try:
         workbook = xlrd.open_workbook(file_contents=data, logfile=io.StringIO(), **options)
-    except xlrd.XLRDError as error:
+    except Exception as error:  # it has its own, asserts, and fails in other ways
         if "encrypted" in str(error):
             raise Unreadable("encrypted", "it is protected by a password") from error
         if "Can't find workbook" in str(error):
-            raise Unreadable("unsupported", "a file of an older Office program, but no workbook") from error
-        raise Unreadable("broken", f"it is no complete workbook: {error}") from error
+            raise Unreadable("unsupported", "it is a file of an older Office program, but no workbook") from error
+        raise Unreadable("broken", f"it is no complete workbook: {type(error).__name__}: {error}") from error
     for name in workbook.sheet_names():
         yield name, _rows(workbook, name)
         workbook.unload_sheet(name)

@@ -16,19 +16,17 @@ RICH_TEXT, STRING, FORMAT, STYLE, WORKBOOK, SHEET, STYLES, STYLES_END = 62, 19, 
 
 def sheets(package: Package, workbook: str) -> Sheets:
     """The worksheets of a workbook."""
-    names, is_1904 = [], False
+    listed, is_1904 = [], False
     for kind, record in _records(package, workbook):
         if kind == WORKBOOK:
             is_1904 = bool(record[0] & 1)
         elif kind == SHEET:
             identity, end = _text(record, 8)
-            names.append((identity, _text(record, end)[0]))
+            listed.append((_text(record, end)[0], identity))
     strings = [_text(record, 1)[0] for kind, record in _related(package, workbook, "sharedStrings") if kind == STRING]
-    kinds, related = _styles(package, workbook), package.related(workbook)
-    for identity, name in names:
-        kind, part = related.get(identity, ("", ""))
-        if kind == "worksheet":
-            yield name, _rows(_records(package, part), strings, kinds, is_1904)
+    kinds = _styles(package, workbook)
+    for name, part in package.worksheets(workbook, listed):
+        yield name, _rows(_records(package, part), strings, kinds, is_1904)
 
 
 def _styles(package: Package, workbook: str) -> dict[int, str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from ingestion.parsers import Unreadable, blocks
 from ingestion.parsers.cells import (
+    COLUMNS,
     UNCALCULATED,
     Columns,
     Error,
@@ -73,35 +74,43 @@ class Package:
         kind = types.get(part.lower()) or types.get(part.lower().rpartition(".")[2], "")
         return part if "spreadsheetml" in kind or "ms-excel" in kind else None
 
+    def worksheets(self, workbook: str, listed: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+        """(name, part) of the worksheets among the sheets that a workbook lists as (name, id of the relation)."""
+        related, seen = self.related(workbook), set()
+        for name, identity in listed:
+            kind, part = related.get(identity, ("", ""))
+            if kind == "worksheet":
+                if part in seen:
+                    raise Unreadable("broken", f"two of its sheets are {part}")
+                seen.add(part)
+                yield name, part
+
 
 def sheets(package: Package, workbook: str) -> Sheets:
     """The worksheets of a workbook."""
-    names, is_1904 = _contents(package, workbook)
-    related = package.related(workbook)
+    listed, is_1904 = _contents(package, workbook)
     strings = list(_strings(package, package.related_part(workbook, "sharedStrings")))
     styles = _styles(package, package.related_part(workbook, "styles"))
     kinds = {str(style): kind for style, kind in styles.items()}
-    for name, identity in names:
-        kind, part = related.get(identity, ("", ""))
-        if kind == "worksheet":
-            yield name, _rows(package.read(part), strings, kinds, is_1904)
+    for name, part in package.worksheets(workbook, listed):
+        yield name, _rows(package.read(part), strings, kinds, is_1904)
 
 
 def _contents(package: Package, workbook: str) -> tuple[list[tuple[str, str]], bool]:
     """The sheets of every type, as (name, id of the relation), and whether days are counted from 1904 on."""
-    names: list[tuple[str, str]] = []
+    listed: list[tuple[str, str]] = []
     is_1904 = False
 
     def start(tag: str, attributes: Attributes) -> None:
         nonlocal is_1904
         if tag == "sheet":
-            (identity,) = [value for name, value in attributes.items() if name.endswith(":id")] or [""]
-            names.append((attributes.get("name", ""), identity))
+            identity = next((value for name, value in attributes.items() if name.endswith(":id")), "")
+            listed.append((attributes.get("name", ""), identity))
         elif tag == "workbookPr":
             is_1904 = attributes.get("date1904") in ("1", "true")
 
     walk(package.read(workbook), start)
-    return names, is_1904
+    return listed, is_1904
 
 
 def _styles(package: Package, part: str | None) -> dict[int, str]:
@@ -199,6 +208,8 @@ def _rows(xml: Iterator[bytes], strings: list[str], kinds: dict[str, str], is_19
             if value is None and has_formula and kind != "str":
                 value = UNCALCULATED
             if value is not None and value != "":
+                if column >= COLUMNS:
+                    raise Unreadable("broken", f"row {row} has more cells than a sheet has columns")
                 cells[column] = value
         elif tag == "row":
             if cells:
@@ -222,7 +233,7 @@ def _value(text: str, kind: str, strings: list[str]) -> Value | None:
         case "b":
             return text.strip() in ("1", "true")
         case "e":
-            return Error(text)
+            return Error(text or "#ERROR!")
     return iso(text) if kind == "d" else _unescaped(text)
 
 
