@@ -655,8 +655,10 @@ def test_marts_do_not_depend_on_order_repetition_and_loads(run, warehouse):
 def test_targets_are_those_of_the_planning_sheet(run, query):
     (sheet,) = truth(run, "google_sheets").values()
     expected = {
-        (target["row"], target["month"], target["country"], target["category"], target["revenue_target"])
-        + (target["units_target"], None if "owner" in target["null"] else target["owner"])
+        (
+            *(target[name] for name in ("row", "month", "country", "category", "revenue_target", "units_target")),
+            None if "owner" in target["null"] else target["owner"],
+        )
         for target in sheet["targets"]
         if not target["is_rejected"]
     }
