@@ -1,4 +1,13 @@
-with final_cte as ({{ union_sources([ref("int_stock_levels__from_spreadsheets")]) }})
+with
+    final_cte as (
+        {{
+            union_sources(
+                [
+                    ref("int_stock_levels__from_spreadsheets"),
+                ]
+            )
+        }}
+    )
 
 select *
 from final_cte
