@@ -1,5 +1,6 @@
 """Documents in a folder, such as contracts, invoices and e-mails: text by page and in chunks, and what is attached."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -87,15 +88,18 @@ class Reader(FileReader):
 
     def __init__(self, folder: str, storage: dict[str, Any] | None) -> None:
         super().__init__(folder, "SOURCES__DOCUMENTS__FOLDER", storage)
+        self.given: dict[str, set[str]] = defaultdict(set)
 
     def pages(self, stream: Stream, outcome: Outcome, window: Window) -> Iterator[Page]:
-        """The rows of one file, of which each document's are complete."""
-        if stream.kind != KIND:
+        """The rows of one file, of which each document's are complete. What is in many files, as the terms that are
+        attached to every mail, comes with the first one: its name may say how it is read."""
+        if stream.name == "files" or not outcome.rows:
             yield from super().pages(stream, outcome, window)
-        elif outcome.rows:
-            rows = items(outcome.of(stream.name), outcome.file.label)
-            documents = [row["document_id"] for row in outcome.of("documents")]
-            yield Page(rows, outcome.observed_at, scopes=documents)
+            return
+        new = {row["document_id"] for row in outcome.of("documents")} - self.given[stream.name]
+        self.given[stream.name] |= new
+        rows = [row for row in outcome.of(stream.name) if row["document_id"] in new]
+        yield Page(items(rows, outcome.file.label), outcome.observed_at, scopes=sorted(new))
 
 
 @dlt.source
