@@ -152,8 +152,18 @@ def lose_nothing(company: Company) -> None:
     truth = {
         f"shop__{table}": rows for table, rows in json.loads((company.root / "truth/tables.json").read_text()).items()
     }
-    files = json.loads((company.root / "truth/reseller_orders.json").read_text())
+    told = {
+        name: json.loads((company.root / f"truth/{name}.json").read_text())
+        for name in ("reseller_orders", "spreadsheets", "documents", "images", "google_sheets")
+    }
+    files = told["reseller_orders"]
     truth["spreadsheets__order_lines"] = sum(f["good"] for path, f in files.items() if "_resend" not in path)
+    truth["spreadsheets__files"] = len(files) + len(told["spreadsheets"])
+    stock = [file["rows"] for file in told["spreadsheets"].values() if file.get("stream") == "stock_levels"]
+    truth["spreadsheets__stock_levels"] = sum(stock)
+    truth["documents__files"], truth["images__files"] = len(told["documents"]), len(told["images"])
+    (sheet,) = told["google_sheets"].values()
+    truth["google_sheets__targets"] = sum(not target["is_rejected"] for target in sheet["targets"])
     truth["exchange_rates__rates"] = sum(map(len, rates(1, sandbox.clock(company.root)).values()))
     truth["exchange_rates__currencies"] = len(CURRENCIES) + 1
     with duckdb.connect(str(company.warehouse), read_only=True) as connection:
