@@ -39,7 +39,6 @@ _DATES = {*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)}
 """Formats without a code that are dates or times (ECMA-376 part 1, 18.8.30)."""
 _ELAPSED = 46
 _NO_LETTERS = re.compile(r'"[^"]*"?|\\.|_.|\*.|\[(?!(?:h+|m+|s+)\])[^\]]*\]|general', re.IGNORECASE)
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 
 
 def column_name(column: int) -> str:
@@ -74,17 +73,20 @@ def next_row(before: int, number: int) -> int:
 
 def number(text: str) -> Value:
     """A number as a file writes it, exact: an integer of more than 63 bits is a text, and so is what is no number."""
-    if not _NUMBER.fullmatch(text):
+    try:
+        value = float(text)
+    except ValueError:
+        return text
+    if text[-1] not in "0123456789." or "_" in text or not math.isfinite(value):
         return text
     if text.lstrip("+-").isdecimal():
         return int(text) if len(text) < 19 else text
-    value = float(text)
-    return whole(value) if math.isfinite(value) else text
+    return whole(value)
 
 
 def whole(value: float) -> int | float:
     """A float as an integer, if it is one of those that a float can tell apart."""
-    return int(value) if -(2**53) < value < 2**53 and value == int(value) else value
+    return int(value) if value.is_integer() and -(2**53) < value < 2**53 else value
 
 
 def iso(moment: str) -> str:

@@ -181,16 +181,15 @@ def _rows(xml: Iterator[bytes], strings: list[str], kinds: dict[str, str], is_19
     columns, found, runs = Columns(), [], _Runs()
     pieces = runs.pieces
     row, column, cells = 0, -1, {}
-    kind, style, value, has_formula = "n", "0", None, False
+    cell, value, has_formula = {}, None, False
 
     def start(tag: str, attributes: Attributes) -> None:
-        nonlocal row, column, cells, kind, style, value, has_formula
+        nonlocal row, column, cells, cell, value, has_formula
         if tag == "v":
             pieces.clear()
         elif tag == "c":
-            reference = attributes.get("r")
-            column = columns[reference.rstrip("0123456789")] if reference else column + 1
-            kind, style, value, has_formula = attributes.get("t", "n"), attributes.get("s", "0"), None, False
+            column = columns[attributes["r"].rstrip("0123456789")] if "r" in attributes else column + 1
+            cell, value, has_formula = attributes, None, False
         elif tag == "row":
             row, column, cells = next_row(row, int(attributes.get("r", row + 1))), -1, {}
         elif tag == "f":
@@ -201,11 +200,11 @@ def _rows(xml: Iterator[bytes], strings: list[str], kinds: dict[str, str], is_19
     def end(tag: str) -> None:
         nonlocal value
         if tag == "v":
-            value = _value("".join(pieces), kind, strings)
-            if style in kinds and kind == "n" and value is not None:
-                value = moment(value, kinds[style], is_1904)
+            value = _value("".join(pieces), cell.get("t", "n"), strings)
+            if "s" in cell and cell["s"] in kinds and cell.get("t", "n") == "n":
+                value = moment(value, kinds[cell["s"]], is_1904)
         elif tag == "c":
-            if value is None and has_formula and kind != "str":
+            if value is None and has_formula and cell.get("t") != "str":
                 value = UNCALCULATED
             if value is not None and value != "":
                 if column >= COLUMNS:
@@ -225,15 +224,14 @@ def _rows(xml: Iterator[bytes], strings: list[str], kinds: dict[str, str], is_19
 
 
 def _value(text: str, kind: str, strings: list[str]) -> Value | None:
-    match kind:
-        case "n":
-            return number(text.strip()) if text else None
-        case "s":
-            return shared(strings, int(text)) if text else None
-        case "b":
-            return text.strip() in ("1", "true")
-        case "e":
-            return Error(text or "#ERROR!")
+    if kind == "s":
+        return shared(strings, int(text)) if text else None
+    if kind == "n":
+        return number(text.strip()) if text else None
+    if kind == "b":
+        return text.strip() in ("1", "true")
+    if kind == "e":
+        return Error(text or "#ERROR!")
     return iso(text) if kind == "d" else _unescaped(text)
 
 

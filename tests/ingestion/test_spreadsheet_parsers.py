@@ -172,6 +172,7 @@ def test_every_kind_of_cell_of_xlsx():
 FORMATS = {
     "General": 45000.5,
     "0.00": 45000.5,
+    "0;dd": 45000.5,
     '0 "days"': 45000.5,
     "[Red]#,##0;[Blue]-0": 45000.5,
     r"0\d": 45000.5,
