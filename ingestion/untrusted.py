@@ -38,8 +38,8 @@ from ingestion.stream import Gone, Page, Stream, Window
 LARGEST = 64 * 2**20
 """Bytes that a file may have."""
 
-SECONDS = 60.0
-"""That the parsing of a file may take."""
+SECONDS, PATIENCE = 60.0, 600.0
+"""Of a processor that the parsing of a file may take, and on the clock: others may want the processor too."""
 
 PASSES = 3
 """Over a file that changes while it is read."""
@@ -216,6 +216,8 @@ class FileReader:
         except Unreadable as error:
             rows.unlink()
             return Outcome(**known, status=error.status, reason=error.reason)
+        except SourceError as error:
+            return Outcome(**known, status="failed", reason=str(error), is_settled=False)
         finally:
             self.free.put(child)
         return Outcome(**known, status=said["status"], reason=said["reason"], rows=rows)
@@ -278,19 +280,19 @@ class Child:
     def parse(self, data: bytes, name: str, rows: BinaryIO) -> dict[str, Any]:
         """Writes the messages with a file's rows, and returns what the child says of it; raises Unreadable."""
         process = self.process = self.process or self._start()
-        deadline = time.monotonic() + SECONDS
+        is_late = _watch(process)
         request = msgspec.msgpack.encode({"name": name, "options": self.options})
         sender = threading.Thread(target=_send, args=(process, [request, data]), daemon=True)
         sender.start()
         try:
             is_last, size = False, 0
             while not is_last:
-                head = self._receive(process, HEAD.size, deadline)
+                head = _receive(process, HEAD.size, is_late)
                 is_last, length = HEAD.unpack(head)
                 size += length
                 if size > EXPANDED:
                     raise Unreadable("refused", f"it gives more than {EXPANDED:,} bytes of rows")
-                message = self._receive(process, length, deadline)
+                message = _receive(process, length, is_late)
                 if not is_last:
                     rows.write(head + message)
         except BaseException:
@@ -312,7 +314,8 @@ class Child:
             self.process = None
 
     def _start(self) -> subprocess.Popen:
-        return subprocess.Popen(
+        """A new process, once it has its libraries: that is no part of a file's time, and no file's fault."""
+        process = subprocess.Popen(
             [sys.executable, "-m", "ingestion.parsers", self.module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -320,18 +323,42 @@ class Child:
             env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"},
             bufsize=0,
         )
+        try:
+            _receive(process, HEAD.size, _watch(process))
+        except Unreadable as error:
+            process.kill()
+            process.communicate()
+            command = f"python -m ingestion.parsers {self.module}"
+            raise SourceError(
+                f"the process for it does not start: see what `{command}` says. {error.reason}"
+            ) from error
+        return process
 
-    def _receive(self, process: subprocess.Popen, length: int, deadline: float) -> bytes:
-        parts, pipe = [], process.stdout.fileno()
-        while length:
-            ready, _, _ = select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))
-            if not ready:
-                raise Unreadable("refused", f"it was not parsed within {SECONDS:.0f} seconds")
+
+def _watch(process: subprocess.Popen) -> Callable[[], bool]:
+    """Tells whether a process has taken too long from now on."""
+    used, began = _processor_seconds(process), time.monotonic()
+    return lambda: _processor_seconds(process) - used > SECONDS or time.monotonic() - began > PATIENCE
+
+
+def _processor_seconds(process: subprocess.Popen) -> float:
+    with open(f"/proc/{process.pid}/stat") as file:
+        user, system = file.read().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def _receive(process: subprocess.Popen, length: int, is_late: Callable[[], bool]) -> bytes:
+    parts, pipe = [], process.stdout.fileno()
+    while length:
+        ready, _, _ = select.select([pipe], [], [], 0.25)
+        if is_late():
+            raise Unreadable("refused", f"it was not parsed within {SECONDS:.0f} seconds")
+        if ready:
             if not (part := os.read(pipe, min(length, 2**20))):
                 raise _died(process.wait())
             parts.append(part)
             length -= len(part)
-        return b"".join(parts)
+    return b"".join(parts)
 
 
 def _send(process: subprocess.Popen, parts: list[bytes]) -> None:

@@ -1,8 +1,8 @@
 """The child process in which files are parsed: `python -m ingestion.parsers MODULE`, started by `ingestion.untrusted`.
 
-It reads files from standard input and writes messages to standard output, each with a HEAD before it: lists of
-(stream, row), and for each file one object at last, {status, reason, has_rows, is_worn}. It has no network, starts no
-process, writes no file, and holds no more than MEMORY.
+It reads files from standard input and writes messages to standard output, each with a HEAD before it: an empty
+one once it has begun; then lists of (stream, row), and for each file one object at last, {status, reason, has_rows,
+is_worn}. It has no network, starts no process, writes no file, and holds no more than MEMORY.
 """
 
 import importlib
@@ -106,6 +106,8 @@ def main(module: str) -> None:
     os.dup2(2, 1)  # what a library prints is no message
     parse = importlib.import_module(module).parse
     _bound()
+    sink.write(HEAD.pack(True, 0))
+    sink.flush()
     while (request := _read(source)) is not None:
         asked = msgspec.msgpack.decode(request)
         for is_last, message in _messages(parse, _read(source), asked["name"], asked["options"]):

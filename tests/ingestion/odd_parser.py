@@ -26,6 +26,9 @@ def parse(data, name, **options):
         case "deep":
             parse_deep(1)
         case "hang":
+            while True:
+                pass
+        case "sleep":
             time.sleep(60)
         case "die":
             os.kill(os.getpid(), signal.SIGSEGV)

@@ -124,6 +124,7 @@ def test_a_folder_that_is_suddenly_empty_is_not_believed(folder, system, warehou
         ("die", "broken", "its parser died (signal 11)"),
         ("abort", "refused", "its parser gave up, most likely for want of memory (signal 6)"),
         ("hang", "refused", "it was not parsed within 1 seconds"),
+        ("sleep", "refused", "it was not parsed within 1 seconds"),
         ("late", "refused", "a part of it takes its parser too long (signal 26)"),
         ("grow", "refused", "it needs more than 1,024 MiB of memory"),
         ("endless", "refused", "it gives more than 10,000,000 bytes of rows"),
@@ -134,12 +135,13 @@ def test_a_folder_that_is_suddenly_empty_is_not_believed(folder, system, warehou
 )
 def test_what_goes_wrong_in_a_parser_is_said_and_stops_no_other_file(outcomes, content, status, reason, monkeypatch):
     monkeypatch.setattr(untrusted, "SECONDS", 1.0)
+    monkeypatch.setattr(untrusted, "PATIENCE", 2.0 if content == "sleep" else 600.0)
     monkeypatch.setattr(untrusted, "EXPANDED", 10_000_000)
     monkeypatch.setattr(untrusted, "LARGEST", 1_000)
-    found = outcomes({"a": "many 2", "b": content, "c": "many 2"})
+    found = outcomes({"a": "many 2", "b": content, "c": "many 2"} if content != "sleep" else {"b": content})
     assert (found["b"].status, found["b"].rows) == (status, None) and reason in found["b"].reason
-    assert [found[name].status for name in "ac"] == ["read", "read"]
-    assert len(found["c"].of("words")) == 2
+    others = [found[name] for name in found if name != "b"]
+    assert all(other.status == "read" and len(other.of("words")) == 2 for other in others)
 
 
 def test_a_parser_reaches_no_network_no_disk_and_no_secret(outcomes, tmp_path, monkeypatch):
@@ -251,3 +253,10 @@ def test_no_row_waits_on_disk_when_the_reader_is_closed(folder):
     assert os.listdir(kept)
     reader.close()
     assert not os.path.exists(kept)
+
+
+def test_a_parser_that_can_not_be_started_is_no_files_fault(outcomes, monkeypatch):
+    monkeypatch.setattr(Reader, "parser", "no_parser")
+    found = outcomes({"a": "many 2"})["a"]
+    assert (found.status, found.is_settled) == ("failed", False)
+    assert "see what `python -m ingestion.parsers no_parser` says" in found.reason
