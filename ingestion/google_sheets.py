@@ -16,7 +16,7 @@ from ingestion import contract as contracts
 from ingestion.contract import Money, contract, field, items
 from ingestion.errors import ConfigurationError, PartFailed, SourceError, explain
 from ingestion.google_api import GoogleClient, NotSignedIn, message
-from ingestion.grids import Row, Texts, empty, find_header, letters
+from ingestion.grids import Row, Texts, batches, empty, find_header, letters
 from ingestion.http import Answer, Limit, Refused
 from ingestion.reading import resources
 from ingestion.stream import Page, Run, Snapshot, State, Stream, Window
@@ -238,7 +238,7 @@ class Reader:
         for _ in range(PASSES):
             seen: set[str] = set()
             texts, rows = self._opened(declaration, self._book(file), seen)
-            tables = list(texts.blocks(rows))
+            tables = list(map(texts.of_rows, batches(rows)))
             now = self._file(file.json["id"], is_new=True)
             if now.json["modifiedTime"] == file.json["modifiedTime"]:
                 window.notes += texts.notes

@@ -2,7 +2,7 @@
 
     header, rows = find_header(declaration, grid)
     texts = Texts(engine(threads=1), declaration, header, "file.xlsx!Sheet", place)
-    yield from texts.blocks(rows)
+    tables = map(texts.of_rows, batches(rows))
 
 A row that has no cells at all need not be in a grid.
 """
@@ -26,11 +26,8 @@ from ingestion.tables import Declaration, ErrorCell, as_text, unique
 SEARCHED = 20
 """Rows among which the header is, where its row is not declared."""
 
-BLOCK = 50_000
-"""Rows of a sheet or file, empty ones too, that become one table."""
-
-BATCH = 10_000
-"""Rows that are held as Python's objects at once."""
+BATCH, CELLS = 10_000, 500_000
+"""Rows, and cells, that are held as Python's objects at once."""
 
 SHOWN = 10
 """Cells that a note names."""
@@ -140,6 +137,19 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(map(repr, names[:20])) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
 
 
+def batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """The rows, so many at a time as may be held at once."""
+    held, cells = [], 0
+    for row in rows:
+        held.append(row)
+        cells += len(row[1])
+        if len(held) >= BATCH or cells >= CELLS:
+            yield held
+            held, cells = [], 0
+    if held:
+        yield held
+
+
 def empty(contract: Contract) -> pa.Table:
     """A table of `Texts` without rows."""
     names = [*(f.source for f in contract.fields), "_position", UNKNOWN, FAULT, ORIGINAL]
@@ -152,8 +162,8 @@ class Texts:
 
     `db` should be an engine(threads=1): memory that several threads take by turns grows with each block.
     `where` begins every position: file!Sheet, or a file alone where `first_column`, at which the cells of a row begin,
-    is None and the row's number the number of a line. `place` has the texts of the contract's other fields; row_number
-    and block are filled here. Times without zone are of `time_zone`; numbers that are dates count from `origin`.
+    is None and the row's number the number of a line. `place` has the texts of the contract's other fields, but for
+    row_number. Times without zone are of `time_zone`; numbers that are dates count from `origin`.
     """
 
     db: duckdb.DuckDBPyConnection
@@ -181,21 +191,13 @@ class Texts:
         more = f" and {self.errors - len(self.shown)} more" if self.errors > len(self.shown) else ""
         return [f"{self.where}: cells with an error are null: {', '.join(self.shown)}{more}"]
 
-    def blocks(self, rows: Iterable[Row]) -> Iterator[pa.Table]:
-        """A table per BLOCK of rows of which any is not empty."""
-        for _, block in itertools.groupby(rows, key=lambda row: (row[0] - 1) // BLOCK):
-            batches = []
-            while batch := list(itertools.islice(block, BATCH)):
-                batches.append(self._batch(batch))
-            if any(batch.num_rows for batch in batches):
-                yield pa.concat_tables(batches)
-
-    def of_lines(self, lines: pa.Table) -> pa.Table:
+    def of_lines(self, lines: pa.Table, **place: str) -> pa.Table:
         """The rows of a table that has the number of each, and its cells as texts in columns named from 0 on."""
         names = ["number", *(f"text{name}" for name in lines.column_names[1:])]
-        return self._made(lines.rename_columns(names), self.header.others)
+        return self._made(lines.rename_columns(names), self.header.others, place)
 
-    def _batch(self, rows: list[Row]) -> pa.Table:
+    def of_rows(self, rows: list[Row], **place: str) -> pa.Table:
+        """Those of the rows that are not blank; `place` is that of these alone."""
         numbers = [number for number, _ in rows]
         cells = {"number": pa.array(numbers, pa.int64())}
         others = dict(self.header.others)
@@ -210,11 +212,12 @@ class Texts:
             if index not in self.fields and index not in others:
                 others[index] = unique(self._letters(index), taken)
             cells |= self._columns(index, numbers, column)
-        return self._made(pa.table(cells), {index: name for index, name in others.items() if index < width})
+        return self._made(pa.table(cells), {index: name for index, name in others.items() if index < width}, place)
 
-    def _made(self, cells: pa.Table, others: dict[int, str]) -> pa.Table:
+    def _made(self, cells: pa.Table, others: dict[int, str], place: dict[str, str]) -> pa.Table:
         with registered(self.db, cells=cells):
-            return self.db.sql(self._query(set(cells.column_names), others)).to_arrow_table()
+            query = self._query(set(cells.column_names), others, self.place | self.declaration.values | place)
+            return self.db.sql(query).to_arrow_table()
 
     def _columns(self, index: int, numbers: list[int], column: tuple[Any, ...]) -> dict[str, pa.Array]:
         """A column's texts, which have to be read in the declared dialect; its values, of which we know what they are;
@@ -260,7 +263,7 @@ class Texts:
     def _in_utc(self, moment: datetime) -> str:
         return moment.replace(tzinfo=moment.tzinfo or ZoneInfo(self.time_zone)).astimezone(UTC).isoformat()
 
-    def _query(self, columns: set[str], others: dict[int, str]) -> str:
+    def _query(self, columns: set[str], others: dict[int, str], given: dict[str, str]) -> str:
         """SQL for the contract's columns of a batch's cells."""
 
         def one_of(index: int, *names: str) -> str:
@@ -273,7 +276,8 @@ class Texts:
         for f in self.declaration.stream.contract.fields:
             index = self.indexes.get(f.name)
             if index is None:
-                fields[f.source] = self._constant(f)
+                constant = "number" if f.name == "row_number" else literal(given[f.name]) if f.name in given else "null"
+                fields[f.source] = f"cast({constant} as varchar)"
                 original.append(f"{literal(f.source)}, {fields[f.source]}")
                 continue
             text = self._translated(f, one_of(index, "text"))
@@ -294,15 +298,9 @@ class Texts:
             FAULT: f"nullif(concat_ws('; ', {', '.join(faults)}), '')" if faults else "null",
             ORIGINAL: _object(original + values, "{}"),
         }
-        cells = sorted(columns - {"number"})
         select = [f"cast({sql} as varchar) as {quote(name)}" for name, sql in (fields | own).items()]
-        return f"select {', '.join(select)} from cells where trim(concat('', {', '.join(cells) or 'null'})) <> ''"
-
-    def _constant(self, f: Field) -> str:
-        """A field that is no column."""
-        given = {"row_number": "number", "block": f"(number - 1) // {BLOCK}"}
-        given |= {name: literal(text) for name, text in (self.place | self.declaration.values).items()}
-        return f"cast({given.get(f.name, 'null')} as varchar)"
+        filled = [f"nullif(trim({name}), '')" for name in sorted(columns - {"number"})]
+        return f"select {', '.join(select)} from cells where coalesce({', '.join(filled) or 'null'}) is not null"
 
     def _translated(self, f: Field, text: str) -> str:
         """SQL for a text in the contract's form; one that does not fit the dialect stays as it is, and the contract

@@ -107,9 +107,10 @@ def _in_turn(stream: Stream, reader: Reader, run: Run, destination: _Destination
     """dlt asks resources for an item in turns, but they share one DuckDB, and many readers have one connection: one
     stream is read at a time, unless its reader can run ahead."""
     state, is_partial = dlt.current.resource_state(), bool(run.since or run.until)
-    kept = {} if run.full else copy.deepcopy(dict(state))
+    kept = copy.deepcopy(dict(state))
+    kept, forgotten = ({}, kept) if run.full else (kept, {})
     since = run.since if is_partial else _time(kept.pop("reached", None))
-    window = Window(since, run.until, is_partial, kept, accept_deletes=run.accept_deletes)
+    window = Window(since, run.until, is_partial, kept, accept_deletes=run.accept_deletes, forgotten=forgotten)
     items: Iterable[Item] = () if stream.is_dropped else reader.read(stream, window)
     if destination.is_concurrent:
         items = Ahead([_flattened(items, stream)])
@@ -467,9 +468,14 @@ class _Reading:
 
     def _emptied_scopes(self, pages: list[Page], accepted: pa.Table, rejected: pa.Table) -> list[dict[str, Any]]:
         """Marks for scopes that were read completely, had rows before, and now have none; a rejected row may be of
-        any."""
-        read = {scope: self._observed(page.observed_at) for page in pages for scope in page.scopes or ()}
-        if not self.is_snapshot or rejected.num_rows or not read:
+        any of the pages with rows."""
+        read = {
+            scope: self._observed(page.observed_at)
+            for page in pages
+            if not rejected.num_rows or not (len(page.rows) or page.rejected)
+            for scope in page.scopes or ()
+        }
+        if not self.is_snapshot or not read:
             return []
         with contracts.registered(self.db, accepted=accepted):
             emptied = self.db.sql(f"""

@@ -4,29 +4,29 @@ A table that the option `tables` declares lands in a stream of its own, typed; a
 `rows`, cell by cell.
 """
 
-import fnmatch
+import codecs
 import hashlib
 import itertools
-import json
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import dlt
-import pyarrow as pa
+from fsspec.utils import glob_translate
 
 from ingestion import contract as contracts
-from ingestion.contract import Money, contract, field, json_text
-from ingestion.errors import SourceError, explain
-from ingestion.files import CsvFile
+from ingestion.blocks import ROWS, Table, TextFile, Workbook
+from ingestion.contract import Money, contract, field
+from ingestion.errors import ConfigurationError, SourceError, explain
+from ingestion.files import LONGEST
 from ingestion.folder import File
-from ingestion.grids import BLOCK, Header, Row, Texts, empty, find_header
+from ingestion.grids import empty
 from ingestion.parsers import Unreadable
-from ingestion.parsers.cells import Columns
 from ingestion.reading import resources
 from ingestion.stream import Event, Gone, Page, Run, Snapshot, State, Stream, Window
-from ingestion.tables import Declaration, ErrorCell, declarations
+from ingestion.tables import Declaration, declarations
 from ingestion.untrusted import LARGEST, FileReader, Files, Outcome
 
 
@@ -36,7 +36,9 @@ class Place:
     file_path: str = field("The file, below the folder.", key=True)
     sheet: str = field("Name of the sheet; empty in a csv file, which has none.", key=True)
     row_number: int = field("Number of the row in the sheet, or of the line in the file, from 1.", key=True)
-    block: int = field(f"Number of its block of {BLOCK:,} rows: rows are compared and replaced by blocks.")
+    block: int = field(
+        f"Number of the row with which its block begins: up to {ROWS:,} rows, which are replaced as one."
+    )
 
 
 @contract
@@ -105,16 +107,22 @@ STREAMS = [
 ]
 OPTION = "SOURCES__SPREADSHEETS__FOLDER"
 
-WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"\x09\x00", b"\x09\x02", b"\x09\x04", b"\x09\x08")
-"""How zip archives, OLE files and the streams of Excel before 1997 begin."""
-
 TEXTS = (".csv", ".tsv", ".tab", ".txt", ".xls", ".xlsx", ".ods")
 """Endings of files that are lines of cells, if they are text: many programs call those a workbook, too."""
+
+TEXT = ".text"
+"""Ending of a copy that is text."""
+
+NO_TEXT = (b"<!doctype", b"<html", b"<table", b"<?xml", b"%pdf", b"{\\rtf", b"pk\x03\x04")
+"""How files begin, in lower case, that may have such an ending and are no lines of cells."""
+
+START = 4096
+"""Bytes by which text is told from other files."""
 
 
 def _declarations(tables: Any) -> list[Declaration]:
     """The option `tables`; raises ConfigurationError."""
-    return declarations(
+    found = declarations(
         "sources.spreadsheets",
         tables,
         STREAMS[2:],
@@ -123,6 +131,12 @@ def _declarations(tables: Any) -> list[Declaration]:
         place=contract(Place).fields,
         kind=KIND,
     )
+    for each in found:
+        try:
+            glob_translate(each.options["files"])
+        except ValueError as error:
+            raise ConfigurationError(f"{each.option}.files: {error}") from error
+    return found
 
 
 def declared(tables: Any) -> list[Stream]:
@@ -141,8 +155,21 @@ class Reader(FileReader):
     parser = "ingestion.parsers.spreadsheet"
 
     def __init__(self, folder: str, storage: dict[str, Any] | None, tables: dict[str, Any] | None) -> None:
-        self.declarations, self.db = _declarations(tables), contracts.engine()
+        self.declarations = [
+            (each, re.compile(glob_translate(each.options["files"]))) for each in _declarations(tables)
+        ]
+        self.db = contracts.engine(threads=1)
         super().__init__(folder, OPTION, storage)
+
+    def read(self, stream: Stream, window: Window) -> Iterator[Page | Gone]:
+        """As all such readers do; notes which declarations are of no file."""
+        window.notes += self._idle(stream)
+        yield from super().read(stream, window)
+
+    def check(self, stream: Stream) -> str:
+        """How many files there are for a stream; raises SourceError if there is no such folder."""
+        files = [file for file in self.files if self.mark(stream, file)]
+        return "; ".join([f"{len(files):,} files", *self._idle(stream)])
 
     def mark(self, stream: Stream, file: File) -> list | None:
         """For a declared stream also how it is declared; `rows` takes what is not."""
@@ -160,25 +187,31 @@ class Reader(FileReader):
             yield from super().pages(stream, outcome, window)
             return
         found = [each for each in self._declared(outcome.file) if each.stream.name == stream.name]
-        if found and outcome.status != "read":
-            raise SourceError(f"{outcome.reason}. What was read of it before stays as it was")
         if outcome.status != "read":
+            if found:
+                raise SourceError(f"{outcome.reason}. What was read of it before stays as it was")
             return
-        known: dict[str, list[str]] = window.state.setdefault("scopes", {})
-        scopes = []
-        for scope, rows, rejected in self._blocks(outcome, found, window) if found else self._undeclared(outcome):
-            is_event = isinstance(stream.kind, Event)
-            scopes += [] if is_event else [scope]
-            yield Page(rows, outcome.observed_at, rejected, None if is_event else [scope])
-        if lost := sorted(set(known.get(outcome.file.label, [])) - set(scopes)):
-            yield Page(empty(stream.contract), outcome.observed_at, scopes=lost)
-        if scopes:
-            known[outcome.file.label] = scopes
+        name, known = outcome.file.label, _scopes(window)
+        book = (TextFile if outcome.rows.suffix == TEXT else Workbook)(outcome, self.db)
+        tables = _tables(book, found)
+        before = known.setdefault(name, [])
+        lost = set(before)
+        for sheet, begin, rows, rejected in (
+            itertools.chain(*(each.blocks for each in tables)) if found else book.cells()
+        ):
+            scope = f"{name}/{sheet}/{begin}"
+            before += [] if scope in lost else [scope]  # at once, as what follows may be broken
+            lost.discard(scope)
+            yield Page(rows, outcome.observed_at, rejected, [scope])
+        if lost:
+            yield Page(empty(stream.contract), outcome.observed_at, scopes=sorted(lost))
+        known[name] = [scope for scope in before if scope not in lost]
+        window.notes += [note for table in tables for note in table.texts.notes]
 
     def vanished(self, stream: Stream, names: list[str], window: Window) -> Iterator[Page | Gone]:
         """Blocks of files that are no longer there, or are another stream's, have no rows; an event stays."""
         yield from super().vanished(stream, names, window)
-        known = window.state.get("scopes", {})
+        known = _scopes(window)
         if lost := [scope for name in names for scope in known.pop(name, [])]:
             yield Page(empty(stream.contract), datetime.now(UTC), scopes=lost)
 
@@ -188,210 +221,76 @@ class Reader(FileReader):
         self.db.close()
 
     def _declared(self, file: File) -> list[Declaration]:
-        return [each for each in self.declarations if fnmatch.fnmatchcase(file.label, each.options["files"])]
+        return [each for each, names in self.declarations if names.match(file.label)]
+
+    def _idle(self, stream: Stream) -> list[str]:
+        """Says which declarations of a stream are of no file."""
+        return [
+            f"{each.option}: there is no file {each.options['files']}"
+            for each, names in self.declarations
+            if each.stream.name == stream.name and not any(names.match(file.label) for file in self.files)
+        ]
 
     def _parsed(self, file: File) -> Outcome:
         """What became of a file; `rows` is a copy of it, if it is text."""
         known: dict[str, Any] = {"file": file, "observed_at": datetime.now(UTC)}
-        copy = Path(self.kept.name) / hashlib.md5(file.label.encode()).hexdigest()
+        copy = Path(self.kept.name) / f"{hashlib.md5(file.label.encode()).hexdigest()}{TEXT}"
         try:
-            known["file_id"] = self._at_once(file, lambda opened: _copied(opened, copy))
-            if _is_text(file, copy):
-                return Outcome(**known, status="read", rows=copy)
+            known["file_id"], data = self._at_once(file, lambda opened: _taken(opened, file.name, copy))
         except Unreadable as error:
             return Outcome(**known, status=error.status, reason=error.reason)
         except Exception as error:  # of the file system, whichever it is
             return Outcome(**known, status="failed", reason=explain(error), is_settled=False)
-        data = copy.read_bytes()
-        copy.unlink()
-        return self._given(known, data)
-
-    def _undeclared(self, outcome: Outcome) -> Iterator[tuple[str, pa.Table, None]]:
-        """Scope and rows of each block, every cell as it is."""
-        path = outcome.file.label
-        for sheet, block, rows in self._lines(outcome) if _is_copy(outcome) else self._cells(outcome):
-            place = {"file_path": path, "sheet": sheet, "block": str(block)}
-            texts = {name: pa.repeat(text, rows.num_rows) for name, text in place.items()}
-            positions = [f"{path}!{sheet}!A{n}" if sheet else f"{path}:{n}" for n in rows["row_number"].to_pylist()]
-            columns = {name: rows[name] for name in rows.column_names}
-            yield _scope(path, sheet, block), pa.table(columns | texts | {"_position": positions}), None
-
-    def _cells(self, outcome: Outcome) -> Iterator[tuple[str, int, pa.Table]]:
-        """Sheet, block and rows of a workbook."""
-        rows = (row for batch in outcome.batches() for _, row in batch)
-        for (sheet, block), part in itertools.groupby(rows, lambda row: (row["sheet"], _block(row["row_number"]))):
-            numbers, cells, errors = [], [], []
-            for row in part:
-                numbers.append(str(row["row_number"]))
-                cells.append(json_text(row["cells"]))
-                errors.append(json_text(row["error_cells"]) if row["error_cells"] else None)
-            yield sheet, block, _rows(numbers, cells, errors)
-
-    def _lines(self, outcome: Outcome) -> Iterator[tuple[str, int, pa.Table]]:
-        """The same of a text: lines with whatever number of cells."""
-        file, tables = CsvFile(outcome.rows), []
-        for lines in file.lines(1, file.width, is_strict=False):
-            tables.append(self._as_json(lines.table, [(number, file.cells(line)) for number, _, line in lines.others]))
-            yield from _named(_whole_blocks(tables))
-        yield from _named(_whole_blocks(tables, is_last=True))
-
-    def _as_json(self, table: pa.Table, others: list[tuple[int, list[str]]]) -> pa.Table:
-        """Number and cells of lines, in their order."""
-        names = ", ".join(contracts.quote(name) for name in table.column_names[1:])
-        with contracts.registered(self.db, lines=table):
-            query = f"select number, cast(to_json([{names}]) as varchar) as cells from lines"
-            found = self.db.sql(query).to_arrow_table()
-        odd = {
-            "number": pa.array([number for number, _ in others], pa.int64()),
-            "cells": pa.array([json_text([cell or None for cell in cells]) for _, cells in others], pa.string()),
-        }
-        return pa.concat_tables([found, pa.table(odd)]).sort_by("number")
-
-    def _blocks(
-        self, outcome: Outcome, found: list[Declaration], window: Window
-    ) -> Iterator[tuple[str, pa.Table, pa.Table | None]]:
-        """Scope, rows and rejected rows of each block of the declared tables of a file."""
-        for declaration in found:
-            read = self._text_blocks if _is_copy(outcome) else self._sheet_blocks
-            yield from read(outcome, declaration, window)
-
-    def _sheet_blocks(self, outcome: Outcome, declaration: Declaration, window: Window) -> Iterator[Any]:
-        path, wanted, sheets = outcome.file.label, declaration.options.get("sheet"), []
-        rows = (row for batch in outcome.batches() for _, row in batch)
-        for sheet, part in itertools.groupby(rows, lambda row: row["sheet"]):
-            sheets.append(sheet)
-            if sheet == (wanted or sheet):
-                header, grid = find_header(declaration, map(_grid_row, part))
-                texts = self._texts(declaration, header, f"{path}!{sheet}", path, sheet, 0)
-                for table in texts.blocks(grid):
-                    yield _scope(path, sheet, table["block"][0].as_py()), table, None
-                window.notes += texts.notes
-                return
-        raise SourceError(
-            f"it has no sheet {wanted!r} with cells, but {', '.join(map(repr, sheets))}. Was it renamed or deleted? "
-            f"Correct it there, or {declaration.option}.sheet"
-        )
-
-    def _text_blocks(self, outcome: Outcome, declaration: Declaration, window: Window) -> Iterator[Any]:
-        path, options = outcome.file.label, declaration.options
-        file = CsvFile(outcome.rows, options.get("encoding"), options.get("delimiter"))
-        after: dict[int, int] = {}
-
-        def head() -> Iterator[Row]:
-            for number, next_number, cells in file.head():
-                after[number] = next_number
-                yield number, cells
-
-        header, _ = find_header(declaration, head())
-        texts = self._texts(declaration, header, path, path, "", None)
-        tables, others = [], []
-        for lines in file.lines(after[header.number], header.width, is_strict=True):
-            tables.append(lines.table)
-            others += lines.others
-            for _, block, table in _whole_blocks(tables):
-                yield self._text_block(texts, path, block, table, others)
-        for _, block, table in _whole_blocks(tables, is_last=True):
-            yield self._text_block(texts, path, block, table, others)
-        if others:
-            yield _scope(path, "", _block(others[0][0])), empty(declaration.stream.contract), _rejected(path, others)
-        window.notes += texts.notes
-
-    def _text_block(
-        self, texts: Texts, path: str, block: int, table: pa.Table, others: list[tuple[int, str, str]]
-    ) -> tuple[str, pa.Table, pa.Table | None]:
-        """A block, and of the lines that were put aside those that are in it or before."""
-        due = [other for other in others if _block(other[0]) <= block]
-        del others[: len(due)]
-        return _scope(path, "", block), texts.of_lines(table), _rejected(path, due) if due else None
-
-    def _texts(
-        self, declaration: Declaration, header: Header, where: str, path: str, sheet: str, first_column: int | None
-    ) -> Texts:
-        return Texts(self.db, declaration, header, where, {"file_path": path, "sheet": sheet}, first_column)
+        return Outcome(**known, status="read", rows=copy) if data is None else self._given(known, data)
 
 
-_columns = Columns()
+def _scopes(window: Window) -> dict[str, list[str]]:
+    """The blocks that were read of each file."""
+    return window.state.setdefault("scopes", window.forgotten.get("scopes", {}))
 
 
-def _grid_row(row: dict[str, Any]) -> Row:
-    cells = row["cells"]
-    for address, text in (row["error_cells"] or {}).items():
-        cells[_columns[address.rstrip("0123456789")]] = ErrorCell(text)
-    return row["row_number"], cells
+def _tables(book: TextFile | Workbook, found: list[Declaration]) -> list[Table]:
+    """The declared tables of a file; raises SourceError if one is not there, or two are the same rows."""
+    tables: dict[str, Table] = {}
+    for declaration in found:
+        table = book.table(declaration)
+        if other := tables.get(table.sheet):
+            raise SourceError(
+                f"{other.texts.declaration.option} and {declaration.option} are both of "
+                f"{f'its sheet {table.sheet!r}' if table.sheet else 'all of it'}: one of them has to be another stream"
+            )
+        tables[table.sheet] = table
+    return list(tables.values())
 
 
-def _block(number: int) -> int:
-    return (int(number) - 1) // BLOCK
+def _is_text(start: bytes) -> bool:
+    """Whether a file that begins so is lines of cells."""
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return True
+    return b"\0" not in start and not start.removeprefix(codecs.BOM_UTF8).lstrip().lower().startswith(NO_TEXT)
 
 
-def _scope(path: str, sheet: str, block: int) -> str:
-    return f"{path}/{sheet}/{block}"
-
-
-def _named(blocks: Iterable[tuple[str, int, pa.Table]]) -> Iterator[tuple[str, int, pa.Table]]:
-    for sheet, block, table in blocks:
-        numbers = table["number"].cast(pa.string())
-        nothing = pa.nulls(table.num_rows, pa.string())
-        columns = {"row_number": numbers, "cells": table["cells"], "error_cells": nothing}
-        yield sheet, block, pa.table(columns)
-
-
-def _rows(numbers: list[str], cells: list[str], errors: list[str | None]) -> pa.Table:
-    columns = {"row_number": numbers, "cells": cells, "error_cells": errors}
-    return pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
-
-
-def _whole_blocks(tables: list[pa.Table], *, is_last: bool = False) -> Iterator[tuple[str, int, pa.Table]]:
-    """Takes from tables of lines, in the order of their numbers, those blocks that are complete."""
-    while tables and any(table.num_rows for table in tables):
-        whole = pa.concat_tables(tables).combine_chunks()
-        blocks = pa.compute.floor(pa.compute.divide(pa.compute.subtract(whole["number"], 1), BLOCK))
-        first, last = blocks[0].as_py(), blocks[-1].as_py()
-        if first == last and not is_last:
-            tables[:] = [whole]
-            return
-        count = pa.compute.sum(pa.compute.equal(blocks, first)).as_py()
-        yield "", int(first), whole.slice(0, count)
-        tables[:] = [whole.slice(count)]
-
-
-def _rejected(path: str, others: Iterable[tuple[int, str, str]]) -> pa.Table:
-    rows = [{"position": f"{path}:{n}", "reason": why, "original": json.dumps(line)} for n, why, line in others]
-    return pa.Table.from_pylist(rows, pa.schema([(name, pa.string()) for name in ("position", "reason", "original")]))
-
-
-def _copied(opened: BinaryIO, copy: Path) -> str:
-    """Copies a file; returns the SHA-256 of its bytes."""
-    hashed = hashlib.sha256()
-    with copy.open("wb") as file:
-        while block := opened.read(2**20):
-            hashed.update(block)
-            file.write(block)
-    return hashed.hexdigest()
-
-
-def _is_text(file: File, copy: Path) -> bool:
-    """Whether a file is lines of cells; it is a workbook otherwise. Raises Unreadable for what is neither."""
-    with copy.open("rb") as opened:
-        start = opened.read(4096)
-    size = copy.stat().st_size
-    if not start.strip():
+def _taken(opened: BinaryIO, name: str, copy: Path) -> tuple[str, bytes | None]:
+    """SHA-256 of a file's bytes, and those, if it is no text; that is copied. Raises Unreadable."""
+    start = opened.read(START)
+    if not start or (len(start) < START and not start.strip()):
         raise Unreadable("empty", "there is nothing in it")
-    if start.startswith(WORKBOOKS):
-        if size > LARGEST:
-            raise Unreadable("refused", f"it has {size:,} bytes; {LARGEST:,} are allowed for a workbook")
-        return False
-    if not file.name.lower().endswith(TEXTS):
-        raise Unreadable("unsupported", f"neither a workbook nor a file of lines ({', '.join(TEXTS[:4])})")
-    if b"\0" in start and not start.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise Unreadable("unsupported", "it is neither a workbook nor text")
-    if start.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<":
-        raise Unreadable("unsupported", "it is HTML or XML: save it as a workbook or as csv")
-    return True
-
-
-def _is_copy(outcome: Outcome) -> bool:
-    return not outcome.rows.name.endswith(".rows")
+    if not name.lower().endswith(TEXTS) or not _is_text(start):
+        data = start + opened.read(LARGEST)
+        if len(data) > LARGEST:
+            raise Unreadable("refused", f"it has more than {LARGEST:,} bytes, and is no text")
+        return hashlib.sha256(data).hexdigest(), data
+    hashed, line = hashlib.sha256(), 0
+    with copy.open("wb") as file:
+        while start:
+            hashed.update(start)
+            file.write(start)
+            end = max(start.rfind(b"\n"), start.rfind(b"\r"))
+            line = line + len(start) if end < 0 else len(start) - end
+            if line > LONGEST:
+                raise Unreadable("unsupported", f"it has a line of more than {LONGEST:,} bytes: this is no table")
+            start = opened.read(2**20)
+    return hashed.hexdigest(), None
 
 
 @dlt.source

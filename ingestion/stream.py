@@ -216,7 +216,8 @@ class Window:
     the destination if the reading completes. While pages are consumed, `read` counts their rows, `loaded` those that go
     to raw, `appeared` the keys among them that raw did not have, and `moved` sums up by how much cursors grew
     (microseconds, or the integer), and `key_number` (SQL over the contract's columns) of the keys that appeared.
-    `rejected` counts changes of a Log that were. `accept_deletes`: the user says that it is right when much is gone.
+    `rejected` counts changes of a Log that were. `forgotten` is what `state` was, if all is to be read again: for who
+    knows by it what may be gone. `accept_deletes`: the user says that it is right when much is gone.
     The reader adds to `notes` what a person should know.
     """
 
@@ -234,6 +235,7 @@ class Window:
     rejected: int = 0
     key_number: str = "0"
     accept_deletes: bool = False
+    forgotten: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.is_complete = self.since is None and not self.is_partial

@@ -44,6 +44,9 @@ SECONDS, PATIENCE = 60.0, 600.0
 PASSES = 3
 """Over a file that changes while it is read."""
 
+SHOWN = 5
+"""Files that an error names."""
+
 CHILDREN = os.cpu_count() or 1
 
 
@@ -107,8 +110,8 @@ class FileReader:
 
     @functools.cached_property
     def files(self) -> list[File]:
-        """What there is, the same for all streams of a run."""
-        return self.folder.files()
+        """What there is, the same for all streams of a run; not what Office notes of files that somebody has open."""
+        return [file for file in self.folder.files() if not file.name.rpartition("/")[2].startswith("~$")]
 
     @functools.cached_property
     def kept(self) -> tempfile.TemporaryDirectory:
@@ -121,7 +124,9 @@ class FileReader:
         Raises PartFailed for files that should be read again, and if most of what was there has vanished at once.
         """
         window.is_complete, failures = False, []
-        done: dict[str, list] = window.state.setdefault("files", {})
+        done: dict[str, list | None] = window.state.setdefault(
+            "files", dict.fromkeys(window.forgotten.get("files", {}))
+        )
         marks = {file.label: self.mark(stream, file) for file in self.files}
         new = [file for file in self.files if marks[file.label] not in (None, done.get(file.label))]
         for outcome in self._read(new):
@@ -144,7 +149,7 @@ class FileReader:
             for name in vanished:
                 del done[name]
         if failures:
-            raise PartFailed(f"{len(failures):,} files could not be read: {'; '.join(failures[:5])}")
+            raise PartFailed(f"{len(failures):,} files could not be read: {'; '.join(failures[:SHOWN])}")
 
     def mark(self, stream: Stream, file: File) -> list | None:
         """What changes when a file has to be read again for a stream; None if that takes nothing from it."""

@@ -1,30 +1,33 @@
-"""The resellers' CSV files: dialects, broken lines and files, and what is read again."""
+"""Spreadsheets in a folder: order files in their dialects, workbooks, declared and not, and what is read again."""
 
 import json
 import re
 from datetime import date
 from decimal import Decimal
 
+import dlt
 import pytest
 from conftest import counts
 
-from ingestion.errors import SourceError
-from ingestion.files import Dialect, read_csv
+from ingestion import contract as contracts
+from ingestion import spreadsheets, untrusted
+from ingestion.errors import ConfigurationError, SourceError
 from ingestion.stream import Window
 from ingestion.systems import all_systems
+from sandbox.workbooks import xlsx
 
 HEADER = (
     "order_number,line_number,ordered_on,customer_email,customer_name,country,sku,product_name,"
     "quantity,unit_price,currency,tax_amount,shipping_amount"
 )
-TOML = """
-[acme]
-[kontor]
-delimiter = ";"
-encoding = "cp1252"
-decimal = ","
-date_format = "%d.%m.%Y"
-"""
+LOCKED = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + "EncryptedPackage".encode("utf-16-le")
+"""How an encrypted workbook begins, a compound file ([MS-OFFCRYPTO] 2.3.2), and what is in it."""
+KONTOR = {"delimiter": ";", "encoding": "cp1252", "decimal": ",", "date_format": "%d.%m.%Y"}
+
+
+def orders(reseller, **options):
+    """The declaration of a reseller's order files."""
+    return {"files": f"orders/{reseller}/*.csv", "values": {"reseller": reseller}, **options}
 
 
 def line(number, name="Zoë", price="1.50", day="2026-03-01"):
@@ -32,33 +35,54 @@ def line(number, name="Zoë", price="1.50", day="2026-03-01"):
 
 
 class Folder:
-    """The resellers' folder, and runs over it."""
+    """A folder of spreadsheets, what is declared of them, and runs over it."""
 
-    def __init__(self, path, warehouse) -> None:
-        self.path, self.warehouse = path, warehouse
+    def __init__(self, path, warehouse, monkeypatch) -> None:
+        self.path, self.warehouse, self.monkeypatch = path, warehouse, monkeypatch
+        self.state = {}
         path.mkdir()
-        self.declare(TOML)
+        monkeypatch.setenv("SOURCES__SPREADSHEETS__FOLDER", str(path))
+        self.declare(order_lines={"acme": orders("acme", encoding="utf-8"), "kontor": orders("kontor", **KONTOR)})
 
-    def declare(self, text):
-        (self.path / "resellers.toml").write_text(text)
+    def declare(self, **tables):
+        self.monkeypatch.setenv("SOURCES__SPREADSHEETS__TABLES", json.dumps(tables))
+
+    def put(self, name, content):
+        """Writes a file, of bytes or of text."""
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
 
     def write(self, *lines, name="acme/orders_2026-03.csv", encoding="utf-8", header=HEADER):
-        """Writes a file of these lines (text, or bytes as they are)."""
-        path = self.path / name
-        path.parent.mkdir(exist_ok=True)
+        """Writes a file of orders, of these lines (text, or bytes as they are)."""
         bom = b"\xef\xbb\xbf" if encoding == "utf-8-sig" else b""
         encoding = encoding.removesuffix("-sig")
         encoded = [text if isinstance(text, bytes) else text.encode(encoding) for text in (header, *lines)]
-        path.write_bytes(bom + b"\n".join(encoded) + b"\n")
-        return path
+        return self.put(f"orders/{name}", bom + b"\n".join(encoded) + b"\n")
 
-    def run(self, **options):
-        self.ledger = self.warehouse.run("partner_files", **options)["order_lines"]
+    def run(self, stream="order_lines", **options):
+        self.ledger = self.warehouse.run("spreadsheets", streams=(stream,), **options)[stream]
         return counts(self.ledger)
+
+    def read(self, stream="order_lines"):
+        """What a reader gives: the rows that fit, and the error at its end."""
+        system, rows = all_systems()["spreadsheets"], []
+        (chosen,) = [each for each in system.streams if each.name == stream]
+        reader, window = system.connect(), Window(None, None, False, self.state.setdefault(stream, {}))
+        try:
+            for page in reader.read(chosen, window):
+                rows += contracts.apply(reader.db, chosen.contract, page.rows).accepted.to_pylist()
+            return rows, None
+        except SourceError as error:
+            return rows, str(error)
+        finally:
+            reader.close()
+            self.notes = window.notes
 
     def rows(self, columns):
         return self.warehouse.query(
-            f"select {columns} from raw_partner_files.order_lines order by reseller, order_number"
+            f"select {columns} from raw_spreadsheets.order_lines order by reseller, order_number"
         )
 
     def rejected(self):
@@ -68,8 +92,7 @@ class Folder:
 
 @pytest.fixture
 def folder(tmp_path, warehouse, monkeypatch):
-    monkeypatch.setenv("SOURCES__PARTNER_FILES__FOLDER", str(tmp_path / "partners"))
-    return Folder(tmp_path / "partners", warehouse)
+    return Folder(tmp_path / "partners", warehouse, monkeypatch)
 
 
 def test_dialects(folder):
@@ -80,7 +103,11 @@ def test_dialects(folder):
     assert folder.run() == (4, 4, 0, 0, 0)
     columns = "reseller, customer_name, ordered_on, unit_price, customer_email, _position, _key"
     day, price, email = date(2026, 3, 1), Decimal("1.5"), "z@example.com"
-    march, april, german = "acme/orders_2026-03.csv:2", "acme/orders_2026-04.csv:2", "kontor/orders_2026-02.csv:2"
+    march, april, german = (
+        "orders/acme/orders_2026-03.csv:2",
+        "orders/acme/orders_2026-04.csv:2",
+        "orders/kontor/orders_2026-02.csv:2",
+    )
     assert folder.rows(columns) == [
         ("acme", "Zoë", day, price, email, march, '["acme","A-1","1"]'),
         ("acme", 'Zoë, "Z"', day, price, email, march.replace(":2", ":3"), '["acme","A-2","1"]'),
@@ -124,15 +151,15 @@ def test_broken_lines_are_rejected_alone(folder):
     assert folder.run() == (8, 2, 0, 6, 0)
     assert folder.ledger["status"] == "complete"
     assert folder.rows("order_number, customer_name, _position") == [
-        ("A-1", "two\nlines", "acme/orders_2026-03.csv:2"),
-        ("A-7", "Zoë", "acme/orders_2026-03.csv:10"),
+        ("A-1", "two\nlines", "orders/acme/orders_2026-03.csv:2"),
+        ("A-7", "Zoë", "orders/acme/orders_2026-03.csv:10"),
     ]
     rejected = {position[-1]: (reason, original) for position, reason, original in folder.rejected()}
     assert rejected.pop("2")[0] == "bytes that are not cp1252"
     assert rejected["4"] == ("4 cells where the header has 13", "A-2,1,2026-03-01,too few")
     assert rejected["5"] == ("15 cells where the header has 13", line(3) + ",too,many")
     assert rejected["6"] == ("a quote is left open or misplaced", line(4, name='"never closed'))
-    assert rejected["7"] == ("bytes that are not utf-8", line(5, name="caf\\udce9"))
+    assert rejected["7"] == ("bytes that are not utf-8", line(5, name="caf\\xe9"))
     assert rejected["9"][0] == "unit_price: 'x' is not a decimal(18,4)"
     assert rejected["9"][1]["unit_price"] == "x" and rejected["9"][1]["reseller"] == "acme"
 
@@ -169,55 +196,70 @@ def test_changed_line_keeps_its_first_sighting(folder):
     folder.write(line(1, price="9.99"))
     assert folder.run() == (1, 1, 0, 0, 0)
     first = folder.warehouse.query("""
-        select unit_price from raw_partner_files.order_lines
+        select unit_price from raw_spreadsheets.order_lines
         qualify row_number() over (partition by _key order by _observed_at, _row_hash) = 1
     """)
     assert first == [(Decimal("1.5"),)]
 
 
-def test_bad_files_do_not_stop_the_others(folder):
-    """Each is named with what is wrong with it; twelve ways to be bad."""
-    dialects = {"klingon": 'encoding = "klingon"', "long": 'delimiter = "||"', "wide": 'encoding = "utf-16"'}
-    dialects |= {"dates": 'date_format = "%Q"'}
-    folder.declare(TOML + "".join(f"[{name}]\n{option}\n" for name, option in dialects.items()))
+def test_bad_files_do_not_stop_the_others(folder, monkeypatch):
+    """Each is named with what is wrong with it; fifteen ways to be bad."""
+    monkeypatch.setattr(untrusted, "SHOWN", 15)
+    dialects = {"klingon": {"encoding": "klingon"}, "long": {"delimiter": "||"}, "wide": {"encoding": "utf-16"}}
+    acme = orders("acme", files="orders/acme/*", encoding="utf-8")
+    folder.declare(order_lines={"acme": acme} | {name: orders(name, **given) for name, given in dialects.items()})
     folder.write(line(1), header=HEADER.replace("sku", "SKU "), name="acme/orders_renamed.csv")
-    folder.write(line(1), header=HEADER.replace(",", ";"), name="acme/orders_semicolons.csv")
+    folder.write(line(1), header=HEADER.replace(",", "^"), name="acme/orders_carets.csv")
     folder.write(line(1), header=HEADER + ",sku", name="acme/orders_twice.csv")
-    folder.write(line(1), header=b"order\xff", name="acme/orders_bytes.csv")
-    folder.write(line(1), name="other/orders_0.csv")
+    folder.write(line(1), header=HEADER.encode().replace(b"sku", b"sk\xff"), name="acme/orders_bytes.csv")
     for reseller in dialects:
         folder.write(line(1), name=f"{reseller}/orders_0.csv")
-    (folder.path / "acme" / "orders_empty.csv").touch()
-    (folder.path / "acme" / "orders_folder.csv").mkdir()
-    (folder.path / "acme" / "orders_link.csv").symlink_to("nowhere")
+    folder.put("orders/acme/orders_empty.csv", "")
+    folder.put("orders/acme/orders_blank.csv", " \n\n")
+    (folder.path / "orders/acme/orders_link.csv").symlink_to("nowhere")
+    (folder.path / "orders/acme/orders_out.csv").symlink_to("/etc/hostname")
+    book = xlsx({"Orders": [HEADER.split(","), line(1).split(",")]})
+    folder.put("orders/acme/orders_cut.xlsx", book[: len(book) // 2])
+    folder.put("orders/acme/orders_locked.xlsx", LOCKED)
+    folder.put("orders/acme/orders_page.csv", "<!DOCTYPE html><html><table>")
+    folder.put("orders/acme/orders_photo.csv", b"\xff\xd8\xff\xe0\0\x10JFIF")
     folder.write(line(2), name="acme/orders_zz_good.csv")
-    assert folder.run() == (1, 1, 0, 0, 0)
-    assert folder.ledger["status"] == "failed"
+    rows, error = folder.read()
+    assert [row["order_number"] for row in rows] == ["A-2"]
     for message in (
-        "12 files could not be read: ",
-        "acme/orders_renamed.csv: there is no column sku among: SKU",
-        "acme/orders_semicolons.csv: there is no column order_number, line_number",
-        "acme/orders_twice.csv: the header has more than one column sku",
-        "acme/orders_bytes.csv: the header has bytes that are not utf-8",
-        r"other/orders_0.csv: add a section \[other\] to resellers.toml",
+        "15 files could not be read: ",
+        r"acme/orders_renamed.csv: there is no column 'sku': 'SKU' \(G1\) stands after 'country'. Was it renamed",
+        "acme/orders_carets.csv: there is no header with the columns 'order_number'",
+        "acme/orders_twice.csv: the header has 'sku' more than once, in G and N",
+        r"acme/orders_bytes.csv: there is no column 'sku': 'sk\\\\xff' \(G1\)",
         "klingon/orders_0.csv: .*unknown encoding: klingon",
-        "long/orders_0.csv: .*delimiter",
-        "wide/orders_0.csv: there is no column",
-        "dates/orders_0.csv: .*format",
-        "acme/orders_empty.csv: there is no column",
-        "acme/orders_folder.csv: .*Is a directory",
+        "long/orders_0.csv: a delimiter is one character",
+        "wide/orders_0.csv: .*utf-16",
+        "acme/orders_empty.csv: there is nothing in it. What was read of it before stays as it was",
+        "acme/orders_blank.csv: there is nothing in it",
         "acme/orders_link.csv: .*No such file",
+        "acme/orders_out.csv: it is a link that leads out of the folder",
+        "acme/orders_cut.xlsx: this is no complete zip archive",
+        "acme/orders_locked.xlsx: it is protected by a password",
+        "acme/orders_page.csv: it is HTML, whatever its name says",
+        "acme/orders_photo.csv: it begins as no spreadsheet does",
     ):
-        assert re.search(message, folder.ledger["error"]), (message, folder.ledger["error"])
+        assert re.search(message, error), (message, error)
+    assert "acme/orders_zz_good" not in error
 
 
 def test_bad_file_that_is_mended(folder):
     folder.write(line(1))
-    bad = folder.write(line(2), name="other/orders_0.csv")
-    folder.run()
-    folder.declare(TOML + "[other]")
-    assert folder.run() == (2, 1, 1, 0, 0)
-    assert folder.ledger["status"] == "complete" and bad.exists()
+    bad = folder.write(line(2), header=HEADER.replace("sku", "SKU"))
+    folder.write(line(1), name="acme/orders_2026-04.csv")
+    assert folder.run() == (1, 1, 0, 0, 0) and folder.ledger["status"] == "failed"
+    folder.declare(order_lines={"acme": orders("acme", columns={"sku": "SKU"}), "kontor": orders("kontor")})
+    assert folder.run() == (1, 1, 0, 0, 0)
+    assert "orders/acme/orders_2026-04.csv: there is no column 'SKU'" in folder.ledger["error"], "as now declared"
+    bad.write_text(bad.read_text().replace("SKU", "sku"))
+    folder.declare(order_lines={"acme": orders("acme")})
+    assert folder.run() == (2, 0, 2, 0, 0)
+    assert folder.ledger["status"] == "complete"
 
 
 def test_empty_files_and_folders(folder):
@@ -225,42 +267,59 @@ def test_empty_files_and_folders(folder):
     (folder.path / "kontor").mkdir()
     assert folder.run() == (0, 0, 0, 0, 0)
     assert folder.ledger["status"] == "complete"
+    note = "sources.spreadsheets.tables.order_lines.kontor: there is no file orders/kontor/*.csv"
+    assert json.loads(folder.ledger["notes"]) == [note]
 
 
 @pytest.mark.parametrize(
-    ("spoil", "message"),
+    ("declared", "message"),
     [
-        (lambda f: (f.path / "resellers.toml").unlink(), "resellers.toml is missing: it declares each reseller's"),
-        (lambda f: f.declare("[acme"), "partners/resellers.toml: "),
-        (lambda f: f.declare("[acme]\nseparator = ';'"), "resellers.toml: .*unexpected keyword argument 'separator'"),
-        (lambda f: f.declare("acme = 1"), "resellers.toml: "),
-        (lambda f: f.path.rename(f"{f.path}_moved"), "no folder .*partners: correct SOURCES__PARTNER_FILES__FOLDER"),
+        ({"files": "*.csv", "separator": ";"}, "kontor.separator: there is no such option, but files, sheet, encoding"),
+        ({"files": "**.csv"}, "kontor.files: Invalid pattern: .*can only be an entire path component"),
+        ({"files": "*.csv", "date_format": "%Q"}, "kontor.date_format: .*%Q"),
+        ({"sheet": "Orders"}, "kontor.files is missing"),
     ],
-    ids=["missing", "not toml", "unknown option", "no table", "no folder"],
-)  # fmt: skip
-def test_wrong_declaration(folder, spoil, message):
-    folder.write(line(1))
-    spoil(folder)
-    system = all_systems()["partner_files"]
-    with pytest.raises(SourceError, match=message):
-        list(system.connect().read(system.streams[0], Window(None, None, False, {})))
+)
+def test_wrong_declaration(folder, declared, message):
+    folder.declare(order_lines={"kontor": declared})
+    with pytest.raises(ConfigurationError, match=f"sources.spreadsheets.tables.order_lines.{message}"):
+        all_systems()
 
 
 def test_check(folder):
     folder.write(line(1))
-    system = all_systems()["partner_files"]
-    assert system.connect().check(system.streams[0]) == "1 files of 2 resellers"
+    folder.put("other/a.csv", "a,b\n")
+    folder.put("other/b.csv", "a,b\n")
+    reader = all_systems()["spreadsheets"].connect()
+    checked = [reader.check(stream) for stream in spreadsheets.STREAMS[:4]]
+    none = "sources.spreadsheets.tables.order_lines.kontor: there is no file orders/kontor/*.csv"
+    assert checked == ["3 files", "2 files", f"1 files; {none}", "0 files"]
+    reader.close()
+    folder.monkeypatch.setenv("SOURCES__SPREADSHEETS__FOLDER", str(folder.path / "moved"))
+    reader = all_systems()["spreadsheets"].connect()
+    with pytest.raises(SourceError, match=r"no folder .*partners/moved: correct SOURCES__SPREADSHEETS__FOLDER"):
+        reader.check(spreadsheets.STREAMS[0])
+    reader.close()
 
 
-def test_quotes(tmp_path):
-    """Lines after an open quote are still read; a quote inside a cell without quotes is text."""
-    path = tmp_path / "f.csv"
-    path.write_bytes(b'a,b\r\n1,5" pipe\r\n2,"open\r\n3,"x"y\r\n4,"fine\r\nover two"\r\n5,last')
-    rows, rejected = read_csv(path, "f", Dialect())
-    assert rows.select(["a", "b"]).to_pylist() == [
-        {"a": "1", "b": '5" pipe'},
-        {"a": "4", "b": "fine\r\nover two"},
-        {"a": "5", "b": "last"},
-    ]
-    assert [row["position"] for row in rejected.to_pylist()] == ["f:3", "f:4"]
-    assert rows["_position"].to_pylist() == ["f:2", "f:5", "f:7"]
+def test_without_our_command_line(folder, tmp_path):
+    """A plain dlt pipeline loads the source, and reads what is new the next time."""
+
+    def run():
+        pipeline = dlt.pipeline(
+            "mine",
+            destination=dlt.destinations.duckdb(str(tmp_path / "mine.duckdb")),
+            dataset_name="landed",
+            pipelines_dir=str(tmp_path / "pipelines"),
+        )
+        tables = {"order_lines": {"acme": orders("acme")}}
+        pipeline.run(spreadsheets.spreadsheets(str(folder.path), tables=tables).with_resources("order_lines", "rows"))
+        with pipeline.sql_client() as client:
+            lines = client.execute_sql("select order_number, quantity from order_lines order by 1")
+            return lines, client.execute_sql("select cells from rows order by 1")
+
+    folder.write(line(1))
+    folder.put("other.csv", "a,b\n")
+    assert run() == ([("A-1", 2)], [('["a","b"]',)])
+    folder.write(line(2), name="acme/orders_2026-04.csv")
+    assert run() == ([("A-1", 2), ("A-2", 2)], [('["a","b"]',)])

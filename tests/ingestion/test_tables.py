@@ -11,7 +11,7 @@ from ingestion import contract as contracts
 from ingestion import grids
 from ingestion.contract import Money, contract, field
 from ingestion.errors import ConfigurationError, SourceError
-from ingestion.grids import Texts, find_header, letters
+from ingestion.grids import Texts, batches, find_header, letters
 from ingestion.stream import Snapshot, Stream
 from ingestion.tables import ErrorCell, declarations
 
@@ -66,9 +66,7 @@ def read(declaration, rows, *, is_ordered=False, first_column=0, **options):
     header, rest = find_header(declaration, rows, first_column=first_column, is_ordered=is_ordered)
     db = contracts.engine()
     texts = Texts(db, declaration, header, "f!S", {"sheet": "S"}, first_column, **options)
-    tables = list(texts.blocks(rest))
-    if not tables:
-        return [], [], texts.notes
+    tables = [table for some in batches(rest) if (table := texts.of_rows(some, block="0")).num_rows]
     typed = [contracts.apply(db, declaration.stream.contract, table) for table in tables]
     return (
         [row for each in typed for row in each.accepted.to_pylist()],
@@ -368,7 +366,7 @@ def test_rows_of_lines():
     declaration = targets()
     header, rest = find_header(declaration, grid(HEADER, ["2026-01-01", "DE", "1", "1"]))
     texts = Texts(contracts.engine(), declaration, header, "f.csv", {"sheet": ""}, None)
-    (table,) = texts.blocks(rest)
+    table = texts.of_rows(list(rest))
     assert table["_position"].to_pylist() == ["f.csv:2"]
 
 
@@ -377,31 +375,19 @@ def test_half_a_surrogate_pair():
     assert row["country"] == "caf?"
 
 
-def test_blocks(monkeypatch):
-    """Of rows of the sheet, so that what is added at its end leaves the others as they are."""
-    monkeypatch.setattr(grids, "BLOCK", 100)
+def test_so_many_rows_are_held_at_once(monkeypatch):
     monkeypatch.setattr(grids, "BATCH", 30)
-    row = ["2026-01-01", "DE", "1", 1]
-    rows = [(1, HEADER), *((number, row if number < 300 else [""]) for number in range(2, 450) if number != 150)]
-    header, rest = find_header(targets(), rows)
-    tables = list(Texts(contracts.engine(), targets(), header, "f!S", {"sheet": "S"}).blocks(rest))
-    assert [table.num_rows for table in tables] == [99, 99, 99]
-    assert [set(table["block"].to_pylist()) for table in tables] == [{"0"}, {"1"}, {"2"}]
-    assert tables[2]["row_number"].to_pylist()[0] == "201"
-
-
-def test_rows_are_read_as_they_come():
-    """Nothing but a block is held."""
+    monkeypatch.setattr(grids, "CELLS", 100)
     taken = []
 
     def rows():
-        for number in range(2, 200_000):
+        for number in range(1, 100):
             taken.append(number)
-            yield number, ["2026-01-01", "DE", "1", "1"]
+            yield number, ["x"] * (20 if number > 90 else 1)
 
-    header, _ = find_header(targets(), [(1, HEADER)])
-    next(Texts(contracts.engine(), targets(), header, "f!S", {"sheet": "S"}).blocks(rows()))
-    assert len(taken) <= grids.BLOCK + 1
+    held = batches(rows())
+    assert len(next(held)) == 30 and len(taken) == 30
+    assert [len(some) for some in held] == [30, 30, 5, 4]
 
 
 def test_declarations_can_be_compared():
