@@ -24,15 +24,15 @@ HEADER = (
     "order_number,line_number,ordered_on,customer_email,customer_name,country,sku,product_name,quantity,"
     "unit_price,currency,tax_amount,shipping_amount\n"
 )
+DECLARED = {"files": "*.csv", "values": {"reseller": "acme"}}
 CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "open"}
 
 
 def write_lines(folder: Path, lines: int) -> None:
     """A reseller's file of so many good lines, and one that is rejected."""
-    (folder / "acme").mkdir(parents=True, exist_ok=True)
-    (folder / "resellers.toml").write_text("[acme]\n")
+    folder.mkdir(parents=True, exist_ok=True)
     rows = [f"A{number},1,2026-01-02,,,DE,S1,Beans,2,9.50,EUR,0,0\n" for number in range(lines)]
-    (folder / "acme/orders_2026-01.csv").write_text(HEADER + "".join(rows) + "X1,1,2026-01-02,,,DE,S,B,two,1,EUR,0,0\n")
+    (folder / "orders_2026-01.csv").write_text(HEADER + "".join(rows) + "X1,1,2026-01-02,,,DE,S,B,two,1,EUR,0,0\n")
 
 
 def load(home: Path, crash_at: int | None = None) -> int:
@@ -53,9 +53,10 @@ def load(home: Path, crash_at: int | None = None) -> int:
 
         os.environ |= {"WAREHOUSE_DIR": str(home / "warehouse"), "DBT_TARGET": "sandbox"}
         sys.addaudithook(crash)
-        system = all_systems()["partner_files"]
+        system = all_systems()["spreadsheets"]
+        options = {"folder": str(home / "files"), "tables": {"order_lines": {"acme": DECLARED}}}
         with pipeline.opened([system]) as warehouse:
-            warehouse.load(system.name, lambda: system.source(folder=str(home / "files"), run=Run()))
+            warehouse.load(system.name, lambda: system.source(**options, run=Run()).with_resources("order_lines"))
 
     process = context.Process(target=run)
     process.start()
@@ -67,10 +68,10 @@ def accounted(home: Path) -> tuple[int, ...]:
     """(distinct rows, those by the ledger, distinct rejected rows, those by the ledger)"""
     with duckdb.connect(str(home / "warehouse/sandbox.duckdb"), read_only=True) as connection:
         return connection.execute("""
-            with ledger as (select distinct on (run_id) * from raw_partner_files.load_ledger),
-            lines as (select distinct _key, _row_hash, _observed_at from raw_partner_files.order_lines)
+            with ledger as (select distinct on (run_id) * from raw_spreadsheets.load_ledger),
+            lines as (select distinct _key, _row_hash, _observed_at from raw_spreadsheets.order_lines)
             select (select count(*) from lines), (select sum(rows_loaded) from ledger),
-                (select count(distinct (run_id, rejected_id)) from raw_partner_files.rejected_rows),
+                (select count(distinct (run_id, rejected_id)) from raw_spreadsheets.rejected_rows),
                 (select sum(rows_rejected) from ledger)
         """).fetchone()
 

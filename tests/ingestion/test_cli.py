@@ -16,22 +16,23 @@ import duckdb
 import pytest
 from conftest import DAY, PASSWORD, command
 
-from ingestion import scaffold
+from ingestion import scaffold, spreadsheets
 from ingestion.errors import explain, keep_secret, scrub
 from ingestion.systems import all_systems
 
 
 @pytest.fixture
 def partners(tmp_path, monkeypatch):
-    """A folder of partner files with one good and one bad line."""
+    """A folder of spreadsheets with one good and one bad line of an order."""
     folder = tmp_path / "partners"
-    (folder / "acme").mkdir(parents=True)
-    (folder / "resellers.toml").write_text("[acme]\n")
-    fields = [f.name for f in all_systems()["partner_files"].streams[0].contract.fields[1:]]
+    folder.mkdir()
+    fields = [f.name for f in spreadsheets.OrderLines.fields[1:]]
     good = "A-1,1,2026-03-01,,,DE,sku,Coffee,1,1.5,EUR,0,0"
     lines = [",".join(fields), good, good.replace("A-1", "A-2").replace("1.5", "cheap")]
-    (folder / "acme" / "orders_1.csv").write_text("\n".join(lines))
-    monkeypatch.setenv("SOURCES__PARTNER_FILES__FOLDER", str(folder))
+    (folder / "orders.csv").write_text("\n".join(lines))
+    tables = {"order_lines": {"acme": {"files": "*.csv", "values": {"reseller": "acme"}}}}
+    monkeypatch.setenv("SOURCES__SPREADSHEETS__TABLES", json.dumps(tables))
+    monkeypatch.setenv("SOURCES__SPREADSHEETS__FOLDER", str(folder))
     return folder
 
 
@@ -46,7 +47,7 @@ def test_list(run, monkeypatch):
     assert "  configured\n  customers" in out
     assert "not configured: set SOURCES__EXCHANGE_RATES__BASE_URL" in out
     assert "--since/--until by updated_at" in out
-    code, out, _ = run("list", "partner_files")
+    code, out, _ = run("list", "spreadsheets")
     assert code == 0 and "shop" not in out
     monkeypatch.setenv("DBT_TARGET", "sandbox")
     assert "configured: by the sandbox" in run("list")[1]
@@ -66,15 +67,17 @@ def test_what_is_not_configured(run, partners):
         "ingestion: not configured: shop needs SOURCES__SHOP__CREDENTIALS (as environment or in .dlt/secrets.toml)\n",
     )
     code, out, err = run("check")
-    assert (code, out, err) == (0, "partner_files.order_lines: ok, 1 files of 1 resellers\n", ""), "others are left out"
-    code, _, err = run("check", "partner_files", "shop")
+    assert code == 0 and not err
+    assert [line.split(".")[0] for line in out.splitlines()] == ["spreadsheets"] * 5, "others are left out"
+    assert "spreadsheets.order_lines: ok, 1 files\n" in out
+    code, _, err = run("check", "spreadsheets", "shop")
     assert code == 2 and "shop needs SOURCES__SHOP__CREDENTIALS" in err
 
 
 def test_nothing_is_configured(run):
     code, _, err = run("run")
     assert code == 2
-    assert err.startswith("ingestion: not configured: ") and "SOURCES__PARTNER_FILES__FOLDER" in err
+    assert err.startswith("ingestion: not configured: ") and "SOURCES__SPREADSHEETS__FOLDER" in err
 
 
 def test_wrong_target(run, monkeypatch):
@@ -93,8 +96,8 @@ def test_run_and_status(run, partners, monkeypatch):
     monkeypatch.setenv("SOURCES__EXCHANGE_RATES__BASE_URL", "not-a-url")
     code, out, err = run("run")
     assert code == 1, err
-    assert "partner_files.order_lines: reading\n" in out
-    assert re.search(r"^partner_files\.order_lines +2 +1 +0 +1 +0 +ok *$", out, re.MULTILINE)
+    assert "spreadsheets.order_lines: reading\n" in out
+    assert re.search(r"^spreadsheets\.order_lines +2 +1 +0 +1 +0 +ok *$", out, re.MULTILINE)
     assert re.search(r"^exchange_rates\.rates +0 +0 +0 +0 +0 +failed *$", out, re.MULTILINE)
     assert "failed: exchange_rates.currencies: not-a-url/currencies is not a URL: correct the option base_url" in out
     assert re.search(r"note: .*1 rows? do(es)? not fit", out)
@@ -104,7 +107,7 @@ def test_run_and_status(run, partners, monkeypatch):
     code, out, _ = run("status", "--json")
     assert code == 0
     by_stream = {f"{row['system']}.{row['stream']}": row for row in json.loads(out)}
-    lines = by_stream["partner_files.order_lines"]
+    lines = by_stream["spreadsheets.order_lines"]
     assert (lines["rows_loaded"], lines["rows_rejected_last"], lines["rows_rejected_open"]) == (1, 1, 1)
     assert lines["last_status"] == "complete" and lines["last_success_at"] and lines["hours_since_success"] < 1
     rates = by_stream["exchange_rates.rates"]
@@ -113,8 +116,8 @@ def test_run_and_status(run, partners, monkeypatch):
     code, out, _ = run("status")
     assert code == 0 and re.search(r"^exchange_rates\.rates +never .* failed: not-a-url", out, re.MULTILINE)
 
-    code, out, _ = run("replay", "partner_files")
-    assert (code, out) == (0, "partner_files.order_lines: 0 loaded, 1 still rejected\n")
+    code, out, _ = run("replay", "spreadsheets")
+    assert (code, out) == (0, "spreadsheets.order_lines: 0 loaded, 1 still rejected\n")
     assert run("replay", "shop")[:2] == (0, "shop: no rejected rows to replay\n")
 
 

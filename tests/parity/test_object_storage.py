@@ -14,13 +14,14 @@ import duckdb
 import pytest
 
 from sandbox.cluster import free_port
+from sandbox.workbooks import xlsx
 
 ROOT = Path(__file__).parents[2]
 HEADER = (
     "order_number,line_number,ordered_on,customer_email,customer_name,country,sku,product_name,quantity,unit_price,"
     "currency,tax_amount,shipping_amount\n"
 )
-RESELLERS = '[one]\ndelimiter = ","\nencoding = "utf-8"\ndecimal = "."\ndate_format = "%Y-%m-%d"\n'
+TABLES = json.dumps({"order_lines": {"one": {"files": "orders/*.csv", "values": {"reseller": "one"}}}})
 KEY, SECRET = "AKIATESTTESTTEST", "a secret that shows up nowhere"
 
 
@@ -57,7 +58,8 @@ def command(storage, folder, *arguments, name="lake", **more):
         "DESTINATION__FILESYSTEM__CREDENTIALS__AWS_ACCESS_KEY_ID": KEY,
         "DESTINATION__FILESYSTEM__CREDENTIALS__AWS_SECRET_ACCESS_KEY": SECRET,
         "DESTINATION__FILESYSTEM__CREDENTIALS__ENDPOINT_URL": storage,
-        "SOURCES__PARTNER_FILES__FOLDER": str(folder / "partners"),
+        "SOURCES__SPREADSHEETS__FOLDER": str(folder / "partners"),
+        "SOURCES__SPREADSHEETS__TABLES": TABLES,
         **more,
     }
     result = subprocess.run(
@@ -68,27 +70,48 @@ def command(storage, folder, *arguments, name="lake", **more):
 
 
 def test_load_and_load_again(storage, tmp_path):
-    (tmp_path / "partners/one").mkdir(parents=True)
-    (tmp_path / "partners/resellers.toml").write_text(RESELLERS)
-    (tmp_path / "partners/one/orders_2026-01.csv").write_text(
-        HEADER + "K-1,1,2026-01-05,,,DE,A,Coffee,2,3.50,EUR,0.5,1\n"
-    )
+    (tmp_path / "partners/orders").mkdir(parents=True)
+    (tmp_path / "partners/orders/2026-01.csv").write_text(HEADER + "K-1,1,2026-01-05,,,DE,A,Coffee,2,3.50,EUR,0.5,1\n")
     first = command(storage, tmp_path, "run")
     assert "loaded into s3://lake/some/where" in first.stdout, first.stdout + first.stderr
     keys = {item.key for item in bucket(storage).objects.all()}
     assert "some/where/raw_shop/orders/schema.parquet" in keys
-    assert any(key.startswith("some/where/raw_partner_files/order_lines/1") for key in keys), keys
+    assert any(key.startswith("some/where/raw_spreadsheets/order_lines/1") for key in keys), keys
     status = command(storage, tmp_path, "status")
-    assert status.returncode == 0 and "partner_files.order_lines" in status.stdout
-    (tmp_path / "partners/one/orders_2026-02.csv").write_text(HEADER + "K-2,1,2026-02-05,,,DE,A,Coffee,2,x,EUR,0.5,1\n")
+    assert status.returncode == 0 and "spreadsheets.order_lines" in status.stdout
+    (tmp_path / "partners/orders/2026-02.csv").write_text(HEADER + "K-2,1,2026-02-05,,,DE,A,Coffee,2,x,EUR,0.5,1\n")
     second = command(storage, tmp_path, "run")
-    (row,) = [line.split() for line in second.stdout.splitlines() if line.startswith("partner_files.order_lines  ")]
+    (row,) = [line.split() for line in second.stdout.splitlines() if line.startswith("spreadsheets.order_lines  ")]
     assert row[1:5] == ["1", "0", "0", "1"], second.stdout  # read, loaded, unchanged, rejected
 
 
 def test_bucket_that_is_not_there(storage, tmp_path):
     result = command(storage, tmp_path, "status", name="nowhere")
     assert result.returncode == 2 and "can't open or write the lake s3://nowhere/some/where: " in result.stderr
+
+
+def test_spreadsheets_in_a_bucket(storage, tmp_path):
+    """Read once, when they are new; what is gone is gone."""
+    options = {
+        "SOURCES__SPREADSHEETS__FOLDER": "s3://lake/partners",
+        "SOURCES__SPREADSHEETS__STORAGE": json.dumps({"key": KEY, "secret": SECRET, "endpoint_url": storage}),
+    }
+
+    def run():
+        result = command(storage, tmp_path, "run", "spreadsheets", **options)
+        lines = [line.split() for line in result.stdout.splitlines() if line.startswith("spreadsheets.")]
+        return {line[0].partition(".")[2]: [int(number) for number in line[1:6]] for line in lines if line[1].isdigit()}
+
+    put = bucket(storage).put_object
+    put(Key="partners/orders/1.csv", Body=f"{HEADER}K-9,1,2026-01-05,,,DE,A,Coffee,2,3.50,EUR,0.5,1\n".encode())
+    put(Key="partners/plan.xlsx", Body=xlsx({"Plan": [["a"], [1.5]]}))
+    put(Key="partners/cut.xlsx", Body=xlsx({"Plan": [["a"]]})[:2000])
+    first = run()
+    assert first["files"][:2] == [3, 3] and first["order_lines"][:2] == [1, 1] and first["rows"][:2] == [2, 2]
+    put(Key="partners/plan.xlsx", Body=xlsx({"Plan": [["a"], [1.5], [2]]}))
+    bucket(storage).delete_objects(Delete={"Objects": [{"Key": "partners/cut.xlsx"}]})
+    second = run()
+    assert second["files"] == [1, 1, 0, 0, 1] and second["order_lines"][:2] == [0, 0] and second["rows"][:2] == [3, 3]
 
 
 def test_an_archive_of_events(storage, tmp_path):
