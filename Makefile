@@ -68,6 +68,9 @@ bench-devices: setup  ## Measure messages of devices to the spool beside the bro
 bench-capture: setup  ## Measure changes of a PostgreSQL to the spool beside the server's own client (CHANGES=200000 ROUNDS=3)
 	@PYTHONPATH=. python benchmarks/capture.py
 
+bench-files: setup  ## Measure many small documents, spreadsheets and pictures (FILES=10000)
+	@PYTHONPATH=. python benchmarks/files.py
+
 bench-sentiment: setup  ## Measure the sentiment of texts on labelled ones (FILES="a.tsv b.tsv", lines of label, tab, text)
 	@python benchmarks/sentiment.py
 
@@ -105,5 +108,5 @@ clean:  ## Remove the warehouse, the sandbox, and what dbt wrote
 	@test ! -x $(BIN)/python || $(BIN)/python -m sandbox reset
 	@rm -rf warehouse target logs
 
-.PHONY: help setup demo ingest build docs test lint format bench bench-rest bench-sessions bench-events bench-devices bench-capture bench-sentiment bench-daily bench-scale chaos chaos-live \
+.PHONY: help setup demo ingest build docs test lint format bench bench-rest bench-sessions bench-events bench-devices bench-capture bench-files bench-sentiment bench-daily bench-scale chaos chaos-live \
 	spark-up spark-down parity samples lock clean

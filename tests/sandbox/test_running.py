@@ -102,7 +102,7 @@ def test_the_shop_is_a_proper_database(options):
 
 def test_advance_while_it_runs_changes_database_files_rates_and_truth(new_root):
     with sandbox.running(root=new_root, scale=SCALE) as options:
-        folder = Path(options["SOURCES__PARTNER_FILES__FOLDER"])
+        folder = Path(options["SOURCES__SPREADSHEETS__FOLDER"]) / "orders"
         orders, files = count(options), {path: path.read_bytes() for path in folder.glob("*/*.csv")}
         assert sandbox.advance(45, new_root) == date(2026, 11, 15) == sandbox.clock(new_root)
         assert count(options) > orders
