@@ -76,7 +76,7 @@ def test_the_sandbox_has_them_all_with_their_truth_and_their_declarations(option
         assert options[f"SOURCES__{system.upper()}__FOLDER"] == str(root / system)
         others = {
             name for name in contents(root / system) if not name.startswith("orders/")
-        }  # have a truth of their own
+        }
         assert truth.keys() == others
     (sheet,) = json.loads((root / "google_sheets.json").read_text())
     declared = json.loads(options["SOURCES__GOOGLE_SHEETS__TABLES"])
