@@ -36,7 +36,6 @@ _OTHERS = {
 
 _OTHER_TEXTS = {b"{\\rtf": "rtf", b"%!PS": "ps"}
 
-
 ATTACHED, ATTACHED_FROM = 4, 2**24
 """How many times the size of a mail the files may have that are attached to it and to the mails in it, if that is more
 than ATTACHED_FROM bytes: a mail in a mail counts, and so does what is in it."""
@@ -127,11 +126,10 @@ def _format(file: Attachment) -> str | None:
         return "pdf"
     if data[:4] in (b"PK\3\4", b"PK\5\6"):
         return "zip"
-    known = next(
-        (kind for first, kind in (_OTHERS if is_binary else _OTHER_TEXTS).items() if data.startswith(first)), None
-    )
-    if known or is_binary:
-        return known
+    others = _OTHERS if is_binary else _OTHER_TEXTS
+    if is_binary or data.startswith(tuple(others)):
+        known = (kind for first, kind in others.items() if data.startswith(first))
+        return next(known, "pdf" if suffix == "pdf" else None)
     if html.is_html(data):
         return "html"
     if mail.is_mail(data):

@@ -2,13 +2,15 @@
 
 import contextlib
 import ctypes
+import functools
 import itertools
 import re
 import resource
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from statistics import median_low
+from typing import Any
 
 import pypdfium2 as pdfium
 from pypdfium2 import raw
@@ -23,8 +25,14 @@ number of objects (streams that unpack to gigabytes, forms that draw forms). Wit
 SECONDS = 3.0
 """Of this process that a page may take. What takes longer can't be told to stop, so that the process ends."""
 
+ANNOTATIONS = 2_000
+"""On a page, up to which they are looked at: fields of forms and notes, each of which takes memory."""
+
 GAP = 1.4
 """Times the usual distance of lines on a page, from which on a distance parts paragraphs."""
+
+_UNSEEN = raw.FPDF_ANNOT_FLAG_HIDDEN | raw.FPDF_ANNOT_FLAG_NOVIEW
+_FIELDS = (raw.FPDF_FORMFIELD_TEXTFIELD, raw.FPDF_FORMFIELD_COMBOBOX, raw.FPDF_FORMFIELD_LISTBOX)
 
 _DATE = re.compile(r"(?:D:)?(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?(?:(Z)|([+-])(\d\d)'?(\d\d)?)?")
 # Where a word is broken at the end of a line pdfium has this in place of hyphen and line break.
@@ -52,6 +60,7 @@ def _unreadable(error: pdfium.PdfiumError) -> Unreadable:
 
 
 def _content(document: pdfium.PdfDocument) -> Content:
+    document.init_forms()  # of which no script is run
     count = len(document)
     if count > PAGES:
         raise Unreadable("refused", f"it has {count:,} pages; {PAGES:,} are allowed")
@@ -60,7 +69,7 @@ def _content(document: pdfium.PdfDocument) -> Content:
         try:
             with _hurry():
                 page = document[number]
-                pages.append(_text(page))
+                pages.append("\n\n".join([_text(page), *_filled_in(document, page)]))
                 is_drawn = is_drawn or raw.FPDFPage_CountObjects(page) > 0
                 page.close()
         except pdfium.PdfiumError:
@@ -77,6 +86,33 @@ def _content(document: pdfium.PdfDocument) -> Content:
         numbers = ", ".join(map(str, damaged[:20]))
         content.reason = f"{len(damaged):,} of its {count:,} pages can't be read: {numbers}"
     return content
+
+
+def _filled_in(document: pdfium.PdfDocument, page: pdfium.PdfPage) -> Iterator[str]:
+    """What is filled into a page's forms, and written on it: none of its text, to which pdfium could add it only at the
+    risk of losing some of that."""
+    count = raw.FPDFPage_GetAnnotCount(page)
+    for index in range(count if count <= ANNOTATIONS else 0):
+        note = raw.FPDFPage_GetAnnot(page, index)
+        if not raw.FPDFAnnot_GetFlags(note) & _UNSEEN:
+            kind = raw.FPDFAnnot_GetSubtype(note)
+            if kind == raw.FPDF_ANNOT_FREETEXT:
+                yield _string(functools.partial(raw.FPDFAnnot_GetStringValue, note, b"Contents"))
+            elif kind == raw.FPDF_ANNOT_WIDGET and _is_field(document, note):
+                yield _string(functools.partial(raw.FPDFAnnot_GetFormFieldValue, document.formenv, note))
+        raw.FPDFPage_CloseAnnot(note)
+
+
+def _is_field(document: pdfium.PdfDocument, note: Any) -> bool:
+    return bool(document.formenv) and raw.FPDFAnnot_GetFormFieldType(document.formenv, note) in _FIELDS
+
+
+def _string(get: Callable[[Any, int], int]) -> str:
+    """A text that pdfium writes into a buffer, of which it says first how many bytes it needs."""
+    size = get(None, 0)
+    buffer = (ctypes.c_ushort * (size // 2))()
+    get(buffer, size)
+    return bytes(buffer)[:-2].decode("utf-16-le", "replace")
 
 
 def _text(page: pdfium.PdfPage) -> str:

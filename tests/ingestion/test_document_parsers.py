@@ -173,12 +173,22 @@ def test_a_pdf_without_text_is_a_scan_or_blank():
     [
         pdf(["Hallo"])[:700],
         b"%PDF-1.4\nnothing of the kind",
+        b"\0\1\2\3",
         bare_pdf(b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Count 9/Kids[2 0 R 2 0 R]/Parent 2 0 R>>"),
     ],
-    ids=["cut off", "a head alone", "a tree of pages that is its own branch"],
+    ids=["cut off", "a head alone", "a name alone", "a tree of pages that is its own branch"],
 )
 def test_a_pdf_that_is_none_is_broken(data):
     assert Parsed(data, "a.pdf").said[0] == "broken"
+
+
+def test_what_is_filled_into_a_form_is_text():
+    canvas = Canvas(out := io.BytesIO())
+    canvas.drawString(72, 700, "Name:")
+    canvas.acroForm.textfield(value="Ana Müller", x=72, y=600, width=200, height=20)
+    canvas.linkURL("https://example.com", (72, 700, 100, 720))
+    canvas.save()
+    assert Parsed(out.getvalue(), "a.pdf").texts[0].split() == ["Name:", "Ana", "Müller"]
 
 
 def test_a_page_that_cannot_be_read_costs_no_other_one():
