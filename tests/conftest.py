@@ -17,6 +17,12 @@ shutil.copytree(
 )
 os.environ["DLT_PROJECT_DIR"] = _settings.name
 
+# What dbt parses once for all workers, and for the pytest that a test runs on a copy: see tests/project/copies.py.
+if "CATCHMENT_PARSED" not in os.environ:
+    _parsed = tempfile.TemporaryDirectory(prefix="catchment-parsed-")
+    Path(_parsed.name, "project").symlink_to(Path(__file__).parents[1])
+    os.environ["CATCHMENT_PARSED"] = _parsed.name
+
 # What is imported stays, and what tests leave is little: to look through it all again takes a tenth of their time.
 gc.freeze()
 gc.set_threshold(100_000, 20, 50)

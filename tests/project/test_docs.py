@@ -1,17 +1,12 @@
 """The docs are true: their five-step pages run as they stand, and what they point to exists."""
 
-import contextlib
-import os
 import re
-import shutil
-import signal
 import socket
-import subprocess
-import sys
+import tempfile
 from pathlib import Path
 
-import duckdb
 import pytest
+from copies import Copy
 from test_portable_sql import RULES, finds, portable_text
 
 from ingestion.__main__ import _parser
@@ -39,51 +34,11 @@ def script(page: str, languages: tuple[str, ...] = ("sh", "sql", "yaml", "toml",
     return "\n".join(lines)
 
 
-class Copy:
-    """A copy of the project with a warehouse and a sandbox of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.root, self.warehouse = folder / "project", folder / "warehouse"
-        left_out = shutil.ignore_patterns(".*", "__pycache__", "warehouse", "target", "logs")
-        shutil.copytree(ROOT, self.root, ignore=left_out)
-        shutil.copytree(ROOT / ".dlt", self.root / ".dlt", ignore=shutil.ignore_patterns("secrets.toml", ".var"))
-        self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("SOURCES__", "DBT_", "DLT_"))},
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "WAREHOUSE_DIR": str(self.warehouse),
-            "SANDBOX_ROOT": str(folder / "sandbox"),
-            "SANDBOX_SCALE": "0.02",
-        }
-
-    def run(self, bash: str) -> str:
-        """What a bash script prints; fails with it if the script does. Nothing that it started lives on."""
-        process = subprocess.Popen(
-            ["bash", "-c", bash],
-            cwd=self.root,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        try:
-            output, _ = process.communicate(timeout=200)
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-        assert process.returncode == 0, output
-        return output
-
-    def query(self, target: str, sql: str) -> list[tuple]:
-        """Rows of the copy's warehouse."""
-        with duckdb.connect(str(self.warehouse / f"{target}.duckdb"), read_only=True) as connection:
-            return connection.execute(sql).fetchall()
-
-
 @pytest.fixture
-def project(tmp_path):
-    return Copy(tmp_path)
+def project():
+    """Not below pytest's own folder: each pytest that starts shuts that to the user whom PostgreSQL runs as."""
+    with tempfile.TemporaryDirectory(prefix="catchment-docs-") as folder:
+        yield Copy(Path(folder))
 
 
 def page(name: str) -> str:

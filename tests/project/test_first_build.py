@@ -9,12 +9,12 @@ JOINED_WITH_ONE_ROW = {"fct_freshness"}
 @pytest.fixture(scope="module")
 def warehouse(dbt):
     """The warehouse after a first build, of no rows."""
-    dbt("build", "--full-refresh")
-    return dbt.warehouse
+    dbt.run("dbt build --full-refresh")
+    return dbt.warehouse / "sandbox.duckdb"
 
 
 def test_unit_tests_of_the_models_pass(dbt, warehouse):
-    dbt("test", "--select", "test_type:unit")
+    dbt.run("dbt test --select test_type:unit")
 
 
 def test_every_column_of_every_model_is_described(models, warehouse):
@@ -35,5 +35,5 @@ def test_no_join_compares_every_row_with_every_other(models, dbt, warehouse):
             return {name for name, plan in plans.items() if "BLOCKWISE_NL_JOIN" in plan[0][1]}
 
     assert quadratic() <= JOINED_WITH_ONE_ROW
-    dbt("run", "--select", "config.materialized:incremental")  # now they are; the others are what they were
+    dbt.run("dbt run --select config.materialized:incremental")  # now they are; the others are what they were
     assert quadratic() <= JOINED_WITH_ONE_ROW

@@ -6,7 +6,8 @@ from decimal import Decimal
 
 import duckdb
 import pytest
-from test_docs import Copy, page, script
+from copies import Copy
+from test_docs import page, script
 
 # Two customers; five orders, one of a guest; a line per unit; an order paid in two parts; amounts of half a cent.
 RAW = """
@@ -43,7 +44,7 @@ def project(tmp_path, dbt):
     """A copy of the project, whose warehouse has our systems' raw tables, empty, and those of the other shop."""
     copy = Copy(tmp_path)
     copy.warehouse.mkdir()
-    shutil.copy(dbt.warehouse, copy.warehouse / "sandbox.duckdb")
+    shutil.copy(dbt.warehouse / "sandbox.duckdb", copy.warehouse)
     change(copy, RAW)
     return copy
 

@@ -74,9 +74,7 @@ def test_the_sandbox_has_them_all_with_their_truth_and_their_declarations(option
     for system in ("spreadsheets", "documents", "images"):
         truth = json.loads((root / f"truth/{system}.json").read_text())
         assert options[f"SOURCES__{system.upper()}__FOLDER"] == str(root / system)
-        others = {
-            name for name in contents(root / system) if not name.startswith("orders/")
-        }
+        others = {name for name in contents(root / system) if not name.startswith("orders/")}
         assert truth.keys() == others
     (sheet,) = json.loads((root / "google_sheets.json").read_text())
     declared = json.loads(options["SOURCES__GOOGLE_SHEETS__TABLES"])
