@@ -1,20 +1,23 @@
 """Spreadsheets in a folder: order files in their dialects, workbooks, declared and not, and what is read again."""
 
+import io
 import json
 import re
-from datetime import date
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
 import dlt
+import openpyxl
 import pytest
 from conftest import counts
 
+from ingestion import blocks, files, spreadsheets, untrusted
 from ingestion import contract as contracts
-from ingestion import spreadsheets, untrusted
 from ingestion.errors import ConfigurationError, SourceError
 from ingestion.stream import Window
 from ingestion.systems import all_systems
-from sandbox.workbooks import xlsx
+from sandbox.files import zipped
+from sandbox.workbooks import Error, ods, xls, xlsx
 
 HEADER = (
     "order_number,line_number,ordered_on,customer_email,customer_name,country,sku,product_name,"
@@ -66,19 +69,32 @@ class Folder:
         return counts(self.ledger)
 
     def read(self, stream="order_lines"):
-        """What a reader gives: the rows that fit, and the error at its end."""
-        system, rows = all_systems()["spreadsheets"], []
+        """What a reader gives: the rows that fit, and the error at its end; `unfit` are those that do not, and why."""
+        system, rows, self.unfit, self.scopes = all_systems()["spreadsheets"], [], [], []
         (chosen,) = [each for each in system.streams if each.name == stream]
         reader, window = system.connect(), Window(None, None, False, self.state.setdefault(stream, {}))
         try:
             for page in reader.read(chosen, window):
-                rows += contracts.apply(reader.db, chosen.contract, page.rows).accepted.to_pylist()
+                self.scopes += page.scopes or []
+                typed = contracts.apply(reader.db, chosen.contract, page.rows)
+                rows += typed.accepted.to_pylist()
+                for table in filter(None, (typed.rejected, page.rejected)):
+                    self.unfit += [(row["position"], row["reason"]) for row in table.to_pylist()]
             return rows, None
         except SourceError as error:
             return rows, str(error)
         finally:
             reader.close()
             self.notes = window.notes
+
+    def current(self, stream, columns="file_path, sheet, row_number, block"):
+        """The rows of a snapshot as staging sees them."""
+        table = f"raw_spreadsheets.{stream}"
+        return self.warehouse.query(f"""
+            select {columns} from {table} where _mark is null and (_scope, _observed_at) in (
+                select _scope, max(_observed_at) from {table} group by _scope
+            ) order by file_path, sheet, row_number
+        """)
 
     def rows(self, columns):
         return self.warehouse.query(
@@ -252,23 +268,24 @@ def test_bad_file_that_is_mended(folder):
     folder.write(line(1))
     bad = folder.write(line(2), header=HEADER.replace("sku", "SKU"))
     folder.write(line(1), name="acme/orders_2026-04.csv")
-    assert folder.run() == (1, 1, 0, 0, 0) and folder.ledger["status"] == "failed"
+    rows, error = folder.read()
+    assert [row["order_number"] for row in rows] == ["A-1"] and error.startswith("1 files could not be read")
     folder.declare(order_lines={"acme": orders("acme", columns={"sku": "SKU"}), "kontor": orders("kontor")})
-    assert folder.run() == (1, 1, 0, 0, 0)
-    assert "orders/acme/orders_2026-04.csv: there is no column 'SKU'" in folder.ledger["error"], "as now declared"
+    rows, error = folder.read()
+    assert [row["order_number"] for row in rows] == ["A-2"], "its declaration has changed"
+    assert "orders/acme/orders_2026-04.csv: there is no column 'SKU'" in error
     bad.write_text(bad.read_text().replace("SKU", "sku"))
     folder.declare(order_lines={"acme": orders("acme")})
-    assert folder.run() == (2, 0, 2, 0, 0)
-    assert folder.ledger["status"] == "complete"
+    rows, error = folder.read()
+    assert sorted(row["order_number"] for row in rows) == ["A-1", "A-2"] and not error
+    assert folder.read() == ([], None)
 
 
 def test_empty_files_and_folders(folder):
     folder.write()
     (folder.path / "kontor").mkdir()
-    assert folder.run() == (0, 0, 0, 0, 0)
-    assert folder.ledger["status"] == "complete"
-    note = "sources.spreadsheets.tables.order_lines.kontor: there is no file orders/kontor/*.csv"
-    assert json.loads(folder.ledger["notes"]) == [note]
+    assert folder.read() == ([], None)
+    assert folder.notes == ["sources.spreadsheets.tables.order_lines.kontor: there is no file orders/kontor/*.csv"]
 
 
 @pytest.mark.parametrize(
@@ -300,6 +317,327 @@ def test_check(folder):
     with pytest.raises(SourceError, match=r"no folder .*partners/moved: correct SOURCES__SPREADSHEETS__FOLDER"):
         reader.check(spreadsheets.STREAMS[0])
     reader.close()
+
+
+# Workbooks
+
+
+STOCK = {"sku": "SKU", "counted_on": "As of", "on_hand": "On hand", "product_name": "Product", "warehouse": ""}
+
+
+def stock(files, **options):
+    """The declaration of a reseller's stock."""
+    return {"acme": {"files": files, "columns": STOCK, "values": {"reseller": "acme"}, **options}}
+
+
+def with_rows(*rows, header=("SKU", "Product", "As of", "On hand", "reserved")):
+    return [["Stock of ACME"], [], list(header), *map(list, rows)]
+
+
+@pytest.mark.parametrize("make", [xlsx, xls, ods])
+def test_a_declared_workbook(folder, make):
+    """The header is below a title; cells have an error, numbers are text, rows are short."""
+    folder.declare(stock_levels=stock("stock/*"))
+    day, rows = date(2026, 1, 31), []
+    rows += [["A", "Mill", day, 5, 1], ["B", Error("#N/A"), day, "7", None], ["C", "Cup", "2026-01-31", Error("#REF!")]]
+    rows += [[], ["D", None, 46053, 2, "few"], [4711, "x", day, 1.5, 0], ["E", "y", day, 3.0, 0]]
+    folder.put("stock/january", make({"Stock": with_rows(*rows), "Notes": [["never mind"]]}))
+    found, error = folder.read("stock_levels")
+    names = ("sku", "product_name", "counted_on", "on_hand", "reserved", "warehouse", "reseller", "sheet", "row_number")
+    assert not error and [tuple(row[name] for name in names) for row in found] == [
+        ("A", "Mill", day, 5, 1, None, "acme", "Stock", 4),
+        ("B", None, day, 7, None, None, "acme", "Stock", 5),
+        ("E", "y", day, 3, 0, None, "acme", "Stock", 10),
+    ]
+    assert found[1]["_unknown_fields"] == '{"Product":"#N/A"}' and found[0]["_position"] == "stock/january!Stock!A4"
+    assert folder.unfit == [
+        ("stock/january!Stock!A6", "on_hand: the cell D6 shows #REF!"),
+        ("stock/january!Stock!A8", "reserved: 'few' is not an integer"),
+        ("stock/january!Stock!A9", "on_hand: '1.5' is not an integer"),
+    ]
+    assert folder.notes == ["stock/january!Stock: cells with an error are null: B5 (#N/A)"]
+
+
+def test_a_workbook_as_excel_saves_it(folder):
+    """Dates by their format, results of formulas, hidden rows and sheets, columns that are not declared."""
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.title = "Stock"
+    for row in with_rows(["A", "Mill", datetime(2026, 1, 31), 5, 1], header=("SKU", "Product", "As of", "On hand", "")):
+        sheet.append(row)
+    sheet["C4"].number_format, sheet["F3"], sheet["F4"], sheet["G4"] = "dd/mm/yy", "Tier", "gold", True
+    sheet.row_dimensions[4].hidden = True
+    book.create_sheet("Hidden").append([datetime(2026, 1, 31, 10, 30), time(7, 5), timedelta(hours=30)])
+    book["Hidden"].sheet_state = "hidden"
+    book.save(data := io.BytesIO())
+    folder.put("stock/a.xlsx", data.getvalue())
+    folder.declare(stock_levels=stock("stock/*", columns=STOCK | {"reserved": ""}))
+    (row,), _ = folder.read("stock_levels")
+    assert (row["sku"], row["counted_on"], row["on_hand"]) == ("A", date(2026, 1, 31), 5)
+    assert json.loads(row["_unknown_fields"]) == {"E": "1", "Tier": "gold", "G": "true"}
+    folder.declare()
+    found, _ = folder.read("rows")
+    assert {(row["sheet"], row["row_number"]): json.loads(row["cells"]) for row in found} == {
+        ("Stock", 1): ["Stock of ACME"],
+        ("Stock", 3): ["SKU", "Product", "As of", "On hand", None, "Tier"],
+        ("Stock", 4): ["A", "Mill", "2026-01-31", 5, 1, "gold", True],
+        ("Hidden", 1): ["2026-01-31T10:30:00", "07:05:00", "PT30H0M0S"],
+    }
+
+
+def test_which_sheet(folder):
+    """The one that is named, or the first with cells; several of one workbook may be one stream."""
+    book = {"Empty": [], "January": with_rows(["A", "", "2026-01-31", 1]), "May": with_rows(["B", "", "2026-05-31", 2])}
+    folder.put("stock.xlsx", xlsx(book))
+    for sheet, skus in ((None, ["A"]), ("January", ["A"]), ("May", ["B"])):
+        folder.declare(stock_levels=stock("*.xlsx", **({"sheet": sheet} if sheet else {})))
+        assert [row["sku"] for row in folder.read("stock_levels")[0]] == skus
+    both = stock("*.xlsx", sheet="January") | {"may": stock("*", sheet="May")["acme"]}
+    folder.declare(stock_levels=both)
+    assert [row["sku"] for row in folder.read("stock_levels")[0]] == ["A", "B"]
+    folder.declare(stock_levels=both | {"twice": stock("*.xlsx")["acme"]})
+    found, error = folder.read("stock_levels")
+    option = "sources.spreadsheets.tables.stock_levels"
+    assert not found and f"{option}.acme and {option}.twice are both of its sheet 'January'" in error
+    folder.declare(stock_levels=stock("*.xlsx", sheet="June"))
+    _, error = folder.read("stock_levels")
+    assert "stock.xlsx: it has no sheet 'June' with cells, but 'January', 'May'. Was it renamed or deleted?" in error
+    assert f"{option}.acme.sheet" in error
+
+
+def test_a_stream_of_ones_own(folder):
+    """Its table is made of the declared types; what is declared later fills it, too."""
+    types = {"SKU": "text", "Valid from": "date", "Price": "money?", "Active": "boolean"}
+    prices = {"files": "prices/*.xlsx", "sheet": "Prices", "header": 2, "types": types}
+    header = ["Price", "SKU", "Active", "Valid from"]
+    rows = [
+        ["SKU", "Valid from", "Price", "Active"],
+        header,
+        [1.5, "A", True, date(2026, 1, 1)],
+        [None, "B", "no", "x"],
+    ]
+    folder.put("prices/a.xlsx", xlsx({"Notes": [["x"]], "Prices": rows}))
+    folder.put("old/a.csv", 'SKU,Valid from,Price,Active\nC,01.02.2026,"1,25",yes\n')
+    folder.declare(price_list={"all": prices})
+    assert folder.run("price_list") == (2, 1, 0, 1, 0)
+    assert folder.current("price_list", "sku, valid_from, price, active, file_path, row_number") == [
+        ("A", date(2026, 1, 1), Decimal("1.5"), True, "prices/a.xlsx", 3)
+    ]
+    assert folder.rejected()[0][:2] == ("prices/a.xlsx!Prices!A4", "valid_from: 'x' is not a date")
+    old = {"files": "old/*", "types": types, "decimal": ",", "date_format": "%d.%m.%Y"}
+    folder.declare(price_list={"all": prices, "old": old})
+    assert folder.run("price_list") == (1, 1, 0, 0, 0), "the workbook is not read again"
+    assert folder.current("price_list", "sku, valid_from, price")[0] == ("C", date(2026, 2, 1), Decimal("1.25"))
+
+
+# What is not declared
+
+
+def test_rows_and_statuses_of_what_is_not_declared(folder, monkeypatch):
+    """Every file ends as rows, or says why not; several sheets, lines of any width, two tables in one file."""
+    monkeypatch.setattr(spreadsheets, "LARGEST", 9_000)
+    monkeypatch.setattr(spreadsheets, "LONGEST", 100_000)
+    folder.declare()
+    plan = [["Fairs", None, "Share"], [], ["Milano", date(2027, 1, 16), Error("#DIV/0!")], [None, None, 0.25, True]]
+    folder.put("plan.xlsx", xlsx({"Plan": plan, "Costs": [["Stand", 4200]]}, hidden=["Costs"]))
+    folder.put("two\ntables.csv", 'Supplier,City\nBeans Ltd,Bristol\n,\n\nPhone,Who,When\n1,"I\nnes",\n,,\n2,"open\n')
+    folder.put("many.csv", "a;b\n" * 2_500)
+    folder.put("really.xls", "a\tb\n")
+    folder.put("locked.xlsx", LOCKED)
+    folder.put("empty.xlsx", b"")
+    folder.put("blank.ods", ods({"A": [[None, ""]]}))
+    folder.put("cut.xlsx", xlsx({"A": plan})[:3_000])
+    folder.put("large.xlsx", b"PK\x03\x04" + bytes(9_000))
+    parts = {"[Content_Types].xml": b"<Types/>", "xl/worksheets/sheet1.xml": b" " * 17 * 2**20}
+    monkeypatch.setattr(spreadsheets, "LARGEST", 20_000)
+    folder.put("bomb.xlsx", zipped(parts))
+    folder.put("film.mp4", bytes(20_001))
+    folder.put("line.txt", "x" * 100_001)
+    folder.put("page.xls", "<html><body><table>")
+    folder.put("~$plan.xlsx", b"Ada")
+    (folder.path / "out.csv").symlink_to("/etc/hostname")
+    files, _ = folder.read("files")
+    said = {row["path"]: (row["status"], row["reason"], bool(row["file_id"])) for row in files}
+    for name in ("plan.xlsx", "two\ntables.csv", "many.csv", "really.xls"):
+        assert said.pop(name) == ("read", None, True), name
+    assert said == {
+        "locked.xlsx": ("encrypted", "it is protected by a password", True),
+        "empty.xlsx": ("empty", "there is nothing in it", False),
+        "blank.ods": ("empty", "no cell of it is filled", True),
+        "cut.xlsx": ("broken", said["cut.xlsx"][1], True),
+        "large.xlsx": ("broken", said["large.xlsx"][1], True),
+        "bomb.xlsx": ("refused", said["bomb.xlsx"][1], True),
+        "film.mp4": ("refused", "it has more than 20,000 bytes, and is no text", False),
+        "line.txt": ("unsupported", "it has a line of more than 100,000 bytes: this is no table", False),
+        "page.xls": ("unsupported", "it is HTML, whatever its name says: save it as xlsx or csv", True),
+        "out.csv": ("refused", "it is a link that leads out of the folder", False),
+    }
+    assert "would unpack to 17," in said["bomb.xlsx"][1] and "zip archive" in said["cut.xlsx"][1]
+    found, error = folder.read("rows")
+    assert not error and not folder.unfit
+    found = {(row["_position"], row["cells"], row["error_cells"]) for row in found if row["file_path"] != "many.csv"}
+    assert found == {
+        ("plan.xlsx!Plan!A1", '["Fairs",null,"Share"]', None),
+        ("plan.xlsx!Plan!A3", '["Milano","2027-01-16",null]', '{"C3":"#DIV/0!"}'),
+        ("plan.xlsx!Plan!A4", "[null,null,0.25,true]", None),
+        ("plan.xlsx!Costs!A1", '["Stand",4200]', None),
+        ("two\ntables.csv:1", '["Supplier","City"]', None),
+        ("two\ntables.csv:2", '["Beans Ltd","Bristol"]', None),
+        ("two\ntables.csv:5", '["Phone","Who","When"]', None),
+        ("two\ntables.csv:6", '["1","I\\nnes",null]', None),
+        ("two\ntables.csv:9", '["2","\\"open"]', None),
+        ("really.xls:1", '["a","b"]', None),
+    }
+
+
+def test_two_tables_in_one_file(folder):
+    """Each is a stream of its own; what is below the first one's end is rejected from it."""
+    folder.put("both.csv", "Supplier,City\nBeans,Bristol\n\nPhone,Who,When\n123,Ines,2026-02-01\n456,Tom,\n")
+    folder.declare(
+        suppliers={"a": {"files": "both.csv", "types": {"Supplier": "text", "City": "text"}}},
+        calls={"a": {"files": "both.csv", "types": {"Phone": "integer", "Who": "text", "When": "date?"}}},
+    )
+    assert [row["supplier"] for row in folder.read("suppliers")[0]] == ["Beans"]
+    assert folder.unfit == [(f"both.csv:{n}", "3 cells where the header has 2") for n in (4, 5, 6)]
+    assert [(row["phone"], row["when"]) for row in folder.read("calls")[0]] == [(123, date(2026, 2, 1)), (456, None)]
+    assert not folder.unfit and folder.read("rows") == ([], None)
+    folder.declare(calls={name: {"files": "*", "types": {"Phone": "integer"}} for name in "ab"})
+    option = "sources.spreadsheets.tables.calls"
+    assert f"{option}.a and {option}.b are both of all of it" in folder.read("calls")[1]
+
+
+# Blocks, and what becomes of rows when files change
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    monkeypatch.setattr(blocks, "ROWS", 3)
+
+
+def numbers(count):
+    return xlsx({"S": [["n"], *([n] for n in range(2, count + 1))]})
+
+
+def test_a_file_grows_and_shrinks_and_vanishes(folder, small_blocks):
+    """What has not changed is not loaded again, and what is no longer there has no rows."""
+    folder.declare(n={"a": {"files": "declared/*", "types": {"n": "integer"}}})
+    for name in ("declared/a.xlsx", "a.xlsx"):
+        folder.put(name, numbers(7))
+    folder.put("a.csv", "n\n" * 7)
+
+    def run(**options):
+        ledgers = folder.warehouse.run("spreadsheets", streams=("n", "rows"), **options)
+        return counts(ledgers["n"])[:3], counts(ledgers["rows"])[:3]
+
+    def current():
+        found = folder.current("n") + folder.current("rows")
+        return {(path, block): [n for p, _, n, b in found if (p, b) == (path, block)] for path, _, _, block in found}
+
+    assert run() == ((6, 6, 0), (14, 14, 0))
+    blocks_of_seven = {1: [1, 2, 3], 4: [4, 5, 6], 7: [7]}
+    assert current() == {
+        ("declared/a.xlsx", 1): [2, 3], ("declared/a.xlsx", 4): [4, 5, 6], ("declared/a.xlsx", 7): [7],
+        **{(name, begin): rows for name in ("a.csv", "a.xlsx") for begin, rows in blocks_of_seven.items()},
+    }  # fmt: skip
+    folder.put("declared/a.xlsx", numbers(8))
+    folder.put("a.csv", "n\n" * 8)
+    assert run() == ((7, 2, 5), (8, 2, 6)), "the last block alone"
+    folder.put("declared/a.xlsx", numbers(4))
+    folder.put("a.csv", "n\n" * 3)
+    folder.put("a.xlsx", xlsx({"Other": [["n"]]}))
+    run()
+    assert current() == {
+        ("declared/a.xlsx", 1): [2, 3], ("declared/a.xlsx", 4): [4], ("a.csv", 1): [1, 2, 3], ("a.xlsx", 1): [1]
+    }  # fmt: skip
+    (folder.path / "a.xlsx").unlink()
+    folder.put("b.csv", "x")
+    run(full=True)
+    assert current().keys() == {("declared/a.xlsx", 1), ("declared/a.xlsx", 4), ("a.csv", 1), ("b.csv", 1)}
+    assert run() == ((0, 0, 0), (0, 0, 0))
+
+
+def test_what_vanishes_is_gone_beside_a_row_that_is_rejected(folder, small_blocks):
+    """In one batch with a file of which a row does not fit; a block without any row that fits stays."""
+    folder.declare(n={"a": {"files": "*", "types": {"n": "integer"}}})
+    folder.put("a.csv", "n\n1\n2\n3\n4\n")
+    folder.put("b.csv", "n\n1\n")
+    folder.run("n")
+    (folder.path / "b.csv").unlink()
+    folder.put("a.csv", "n\nx\n2\n")
+    assert folder.run("n") == (2, 1, 0, 1, 0)
+    assert folder.current("n", "file_path, row_number, n") == [("a.csv", 3, 2)]
+    folder.put("a.csv", "n\nx\n")
+    assert folder.run("n") == (1, 0, 0, 1, 0)
+    assert folder.current("n", "file_path, row_number, n") == [("a.csv", 3, 2)]
+
+
+def test_a_file_that_is_declared_later_leaves_the_rows(folder):
+    """And comes back when it no longer is; its claims go with the declaration."""
+    folder.put("claims.csv", "claim_number,opened_on,device_id,status\nC-1,2026-01-01,d,open\n")
+    folder.put("other.csv", "a,b\n")
+    absent = dict.fromkeys(["customer_email", "order_number", "description", "amount", "currency"], "")
+    paths = []
+    for tables in ({}, {"claims": {"all": {"files": "claims*", "columns": absent}}}, {}):
+        folder.declare(**tables)
+        folder.warehouse.run("spreadsheets", streams=("rows", "claims"))
+        paths.append([[path for path, *_ in folder.current(stream)] for stream in ("rows", "claims")])
+    undeclared = [["claims.csv", "claims.csv", "other.csv"], []]
+    assert paths == [undeclared, [["other.csv"], ["claims.csv"]], undeclared]
+
+
+def test_a_column_that_is_renamed(folder):
+    """Its file is named, its rows stay, the other files are read; the next run tries again."""
+    folder.declare(stock_levels=stock("*.xlsx", columns=STOCK | {"reserved": ""}))
+    header = ["SKU", "Product", "As of", "On hand"]
+    for name in "ab":
+        folder.put(f"{name}.xlsx", xlsx({"S": [header, ["A", "Mill", "2026-01-31", 1]]}))
+    folder.run("stock_levels")
+    folder.put("a.xlsx", xlsx({"S": [["SKU", "Product", "As of", "Stock"], ["A", "Mill", "2026-02-28", 2]]}))
+    folder.put("b.xlsx", xlsx({"S": [header, ["A", "Mill", "2026-02-28", 2]]}))
+    assert folder.run("stock_levels")[:2] == (1, 1) and folder.ledger["status"] == "failed"
+    assert folder.ledger["error"].startswith(
+        "1 files could not be read: a.xlsx: there is no column 'On hand': 'Stock' (D1) stands after 'As of'. Was "
+        "it renamed or deleted? Correct it there, or sources.spreadsheets.tables.stock_levels.acme"
+    )
+    assert folder.current("stock_levels", "file_path, on_hand") == [("a.xlsx", 1), ("b.xlsx", 2)]
+    folder.put("a.xlsx", xlsx({"S": [header, ["A", "Mill", "2026-02-28", 2]]}))
+    assert folder.run("stock_levels")[:2] == (1, 1) and folder.ledger["status"] == "complete"
+
+
+def test_a_file_that_can_no_longer_be_read_keeps_its_rows(folder):
+    """Nothing is said of them, though it is known for later what they were."""
+    folder.put("a.xlsx", numbers(2))
+    assert len(folder.read("rows")[0]) == 2
+    folder.put("a.xlsx", LOCKED)
+    assert folder.read("rows") == ([], None) and not folder.scopes
+    (folder.path / "a.xlsx").unlink()
+    folder.put("b.xlsx", numbers(1))
+    folder.read("rows")
+    assert folder.scopes == ["b.xlsx/S/1", "a.xlsx/S/1"]
+
+
+@pytest.mark.parametrize("rows, size", [(50_000, 1), (7, 2**20)], ids=["by size", "by rows"])
+def test_lines_in_blocks(folder, monkeypatch, rows, size):
+    """In order, none twice, each broken line with the rows around it; also those after the last row."""
+    monkeypatch.setattr(blocks, "ROWS", rows)
+    monkeypatch.setattr(blocks, "SIZE", size)
+    monkeypatch.setattr(files, "BLOCK", 16)
+    lines = [str(n) if n % 5 else f"{n},odd" for n in range(1, 31)]
+    folder.put("a.csv", "\n".join(["n", *lines, "x,y", "", ",", "z,", ""]))
+    folder.declare(n={"a": {"files": "*", "types": {"n": "integer"}, "delimiter": ","}})
+    reader = all_systems()["spreadsheets"].connect()
+    stream = spreadsheets.declared({"n": {"a": {"files": "*", "types": {"n": "integer"}, "delimiter": ","}}})[0]
+    pages = list(reader.read(stream, Window(None, None, False, {})))
+    reader.close()
+    begins = [int(page.scopes[0].rpartition("/")[2]) for page in pages]
+    assert len(begins) > 3 and begins == sorted(set(begins)) and begins[0] == 1
+    for page, begin, end in zip(pages, begins, [*begins[1:], 100], strict=True):
+        odd = [int(text.partition(":")[2]) for text in page.rejected["position"].to_pylist()] if page.rejected else []
+        assert all(begin <= int(n) < end for n in [*page.rows["row_number"].to_pylist(), *odd])
+        assert {*page.rows["block"].to_pylist()} <= {str(begin)} and page.rows.num_rows <= rows
+    assert [n for page in pages for n in page.rows["n"].to_pylist()] == [str(n) for n in range(1, 31) if n % 5]
+    odd = [text for page in pages if page.rejected for text in page.rejected["original"].to_pylist()]
+    assert [json.loads(text) for text in odd] == [f"{n},odd" for n in range(5, 31, 5)] + ["x,y", "z,"]
 
 
 def test_without_our_command_line(folder, tmp_path):
