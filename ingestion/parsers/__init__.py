@@ -121,7 +121,8 @@ def untangle(xml: bytes) -> ElementTree.Element:
         raise Unreadable("refused", f"its XML has more than {ELEMENTS:,} attributes")
     parser = ElementTree.XMLParser(target=_Bounded())
     try:
-        parser.feed(xml)
+        for start in range(0, len(xml), BLOCK):  # so that it ends soon after what is too much
+            parser.feed(xml[start : start + BLOCK])
         return parser.close()
     except ElementTree.ParseError as error:
         raise Unreadable("broken", f"its XML is damaged: {error}") from error
