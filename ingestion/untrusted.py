@@ -132,9 +132,10 @@ class FileReader:
         for outcome in self._read(new):
             name = outcome.file.label
             try:
+                if outcome.is_settled or stream.name == "files":
+                    yield from self.pages(stream, outcome, window)
                 if not outcome.is_settled:
                     raise SourceError(outcome.reason)
-                yield from self.pages(stream, outcome, window)
                 done[name] = marks[name]
             except SourceError as error:
                 failures.append(f"{name}: {error}")
@@ -178,7 +179,10 @@ class FileReader:
 
     def close(self) -> None:
         """Ends the children, and removes what was kept."""
-        self.pool.shutdown(cancel_futures=True)
+        self.pool.shutdown(wait=False, cancel_futures=True)
+        for child in self.children:
+            child.kill()  # whoever waits for it need not wait
+        self.pool.shutdown()
         for child in self.children:
             child.close()
         if "kept" in self.__dict__:
@@ -311,12 +315,17 @@ class Child:
             raise Unreadable(said["status"], said["reason"])
         return said
 
+    def kill(self) -> None:
+        """Ends the process; another thread may be waiting for it."""
+        if process := self.process:
+            process.kill()
+
     def close(self) -> None:
-        """Ends the process."""
-        if self.process:
-            self.process.kill()
-            self.process.communicate()
+        """Ends the process, and lets go of it."""
+        self.kill()
+        if process := self.process:
             self.process = None
+            process.communicate()
 
     def _start(self) -> subprocess.Popen:
         """A new process, once it has its libraries: that is no part of a file's time, and no file's fault."""

@@ -239,7 +239,9 @@ def test_a_file_that_changes_while_it_is_read_is_read_once_more(folder, system, 
     changes = 1000
     ledger = warehouse.run(system)
     assert "b: it changed while it was read, each time. The next run tries again" in ledger["files"]["error"]
-    assert ledger["words"]["rows_read"] == 0
+    assert ledger["words"]["rows_read"] == 0 and ledger["words"]["status"] == "failed"
+    said = warehouse.query("select status, reason from raw_odd.files where path = 'b' order by _observed_at")
+    assert said == [("read", None), ("failed", "it changed while it was read, each time. The next run tries again")]
     changes = 0
     (folder / "b").write_text("many 3")
     assert warehouse.run(system)["words"]["rows_loaded"] == 3
