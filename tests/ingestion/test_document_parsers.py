@@ -553,6 +553,7 @@ BOMBS = {
     "txt": lambda: b"x" * 11_000_000,
     "txt of pages": lambda: b"x\f" * 2_100,
     "eml 1,000 deep": lambda: nested(1_000),
+    "eml 30 deep": lambda: nested(30),
     "eml of parts": lambda: b"Subject: x\nContent-Type: multipart/mixed; boundary=b\n\n" + b"--b\n\nx\n" * 2_000,
     "eml of lines": lambda: b"Subject: x\n\n" + b"x\n" * 1_100_000,
     "eml of headers": lambda: b"Subject: x\n" * 21_000,
@@ -583,10 +584,19 @@ def test_a_bomb_is_refused(child, name):
     assert refused.value.status == "refused", refused.value
 
 
-def test_a_page_that_takes_too_long_ends_its_process():
-    script = "import sys; from ingestion.parsers import pdf; pdf.SECONDS = 0.05; pdf.read(sys.stdin.buffer.read())"
-    assert subprocess.run([sys.executable, "-c", script], input=forms(1)).returncode == 0
-    assert subprocess.run([sys.executable, "-c", script], input=forms(*[10] * 6)).returncode == -signal.SIGVTALRM
+@pytest.mark.parametrize(
+    ("data", "seconds", "room", "ends"),
+    [
+        (forms(1), 9, 2**26, 0),
+        (forms(*[10] * 6), 0.05, 2**31, -signal.SIGVTALRM),
+        (page_of(squeezed(b" ", 2**28)), 9, 2**26, -signal.SIGABRT),
+    ],
+    ids=["is drawn at once", "takes too long", "takes too much memory"],
+)
+def test_a_page_that_takes_too_much_ends_its_process(data, seconds, room, ends):
+    limits = f"pdf.SECONDS, pdf.ROOM = {seconds}, {room}"
+    script = f"import sys; from ingestion.parsers import pdf; {limits}; pdf.read(sys.stdin.buffer.read())"
+    assert subprocess.run([sys.executable, "-c", script], input=data).returncode == ends
 
 
 @pytest.mark.parametrize(
