@@ -1302,7 +1302,7 @@ def test_wrong_configuration(run, monkeypatch, option, value, message):
     assert "hunter2" not in out + err
 
 
-@pytest.mark.parametrize("name", ["SHOP", "PARTNER_FILES", "OPERATIONS", "ENRICHMENTS", "DATABASES", "MY__ERP", "2ND"])
+@pytest.mark.parametrize("name", ["SHOP", "SPREADSHEETS", "OPERATIONS", "ENRICHMENTS", "DATABASES", "MY__ERP", "2ND"])
 def test_names_that_a_database_cannot_have(run, monkeypatch, name):
     monkeypatch.setenv(f"SOURCES__DATABASES__{name}__CREDENTIALS", "postgresql://u:hunter2@127.0.0.1:1/erp")
     code, _, err = run("run")

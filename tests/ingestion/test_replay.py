@@ -1,15 +1,16 @@
 """Replay: rejected rows, validated again with today's contract."""
 
 import dataclasses
+import json
 from datetime import UTC, datetime, timedelta
 
+import pyarrow as pa
 import pytest
 from conftest import DAY, counts, made_up
 
 from ingestion import pipeline
 from ingestion import shop as module
 from ingestion.contract import Contract, contract, field, items
-from ingestion.files import Dialect, read_csv
 from ingestion.replay import replay
 from ingestion.stream import Event, Page, Snapshot, State, Stream
 from ingestion.systems import all_systems
@@ -85,10 +86,12 @@ def test_replayed_row_is_known_and_does_not_undo_a_newer_one(system, readings, w
     assert counts(warehouse.run(loose)["things"]) == (2, 0, 2, 0, 0), "both are as raw has them"
 
 
-def test_lines_that_cannot_be_parsed_stay(system, readings, warehouse, tmp_path):
-    (tmp_path / "f.csv").write_text('thing_id,label\n1,a\n2,"open\n3\n')
-    rows, rejected = read_csv(tmp_path / "f.csv", "f.csv", Dialect())
-    readings.next = [Page(rows, DAY, rejected)]
+def test_lines_that_cannot_be_parsed_stay(system, readings, warehouse):
+    lines = [
+        {"position": f"f.csv:{n}", "reason": "no cells", "original": json.dumps(text)}
+        for n, text in ((3, '2,"open'), (4, "3"))
+    ]
+    readings.next = [Page(items([{"thing_id": 1, "label": "a"}], "f.csv"), DAY, pa.Table.from_pylist(lines))]
     assert counts(warehouse.run(system(Event))["things"]) == (3, 1, 0, 2, 0)
     assert replayed(system(Event, LOOSE)) == {"things": (0, 2)}
     assert warehouse.query("select bool_or(is_replayed) from raw_operations.rejected_rows") == [(False,)]

@@ -13,6 +13,7 @@ import pytest
 import xlwt
 from odf import opendocument, table, text
 
+from ingestion import untrusted
 from ingestion.parsers import Unreadable, spreadsheet
 from ingestion.parsers.cells import column_name
 from ingestion.untrusted import Child
@@ -452,17 +453,17 @@ def test_bombs_are_refused_soon_and_in_little_memory(bomb, monkeypatch):
     """Within 5 seconds of the child's processor, and 200 MiB."""
     make, reason = BOMBS[bomb]
     data, child = make(), Child("ingestion.parsers.spreadsheet", {})
-    memory, seconds, receive = [], [], Child._receive
+    memory, seconds, receive = [], [], untrusted._receive
 
-    def noted(self, process, *options):
-        message = receive(self, process, *options)
+    def noted(process, *options):
+        message = receive(process, *options)
         about = Path(f"/proc/{process.pid}")
         memory.extend(int(line.split()[1]) for line in (about / "status").open() if line.startswith("VmHWM"))
         ticks = (about / "stat").read_text().rpartition(")")[2].split()[11:13]
         seconds.append(sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK"))
         return message
 
-    monkeypatch.setattr(Child, "_receive", noted)
+    monkeypatch.setattr(untrusted, "_receive", noted)
     try:
         with pytest.raises(Unreadable, match=reason) as error, open(os.devnull, "wb") as sink:
             child.parse(data, bomb, sink)
