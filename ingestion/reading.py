@@ -324,12 +324,12 @@ class _Reading:
             staged.unlink()
             self._count(0, 0, 0)
             return
-        self.db.execute(f"create or replace temp view accepted as {_parquet(staged)} where _mark is null")
+        has_repeats = self._accept(staged)
         self.db.execute(f"create or replace temp view rejected as {_parquet(staged)} where _mark is not null")
         ((rejected,),) = self.db.execute("select count(*) from rejected").fetchall()
         self.unknown |= contracts.unknown_names(self.db, "accepted")
         file, loaded = staged, read
-        if may_reject or self.has_rows or not self.window.is_complete:
+        if may_reject or has_repeats or self.has_rows or not self.window.is_complete:
             self._load_known(None if self.window.is_complete else "accepted")
             if not self.window.is_complete:
                 self._count_changes()
@@ -349,6 +349,24 @@ class _Reading:
                 yield rejected_rows(self.stream, self.run, pa.Table.from_batches([batch]), observed_at)
         if file != staged:
             staged.unlink()
+
+    def _accept(self, staged: Path) -> bool:
+        """Makes the view `accepted` of typed rows; of equal events it has the first. Returns whether there are such."""
+        self.db.execute(f"create or replace temp view accepted as {_parquet(staged)} where _mark is null")
+        if not isinstance(self.stream.kind, Event):
+            return False
+        numbered = _parquet(staged, "file_row_number = true")
+        self.db.execute(f"""
+            create or replace temp table repeats as select file_row_number {numbered} where _mark is null
+            qualify row_number() over (partition by hash(_key), _row_hash order by file_row_number) > 1
+        """)
+        if not len(self.db.table("repeats")):
+            return False
+        self.db.execute(f"""
+            create or replace temp view accepted as select * exclude (file_row_number) {numbered}
+            where _mark is null and file_row_number not in (from repeats)
+        """)
+        return True
 
     def _changes(self, changes: Changes) -> Iterator[Any]:
         """A Log's changes, completed and then typed as a page's rows are; a gone mark is typed for its key."""
@@ -624,8 +642,8 @@ def _are_alike(one: Page, other: Page) -> bool:
     return type(one.rows) is type(other.rows)
 
 
-def _parquet(file: Path) -> str:
-    return f"from read_parquet({contracts.literal(str(file))})"
+def _parquet(file: Path, *options: str) -> str:
+    return f"from read_parquet({', '.join([contracts.literal(str(file)), *options])})"
 
 
 # The accepted rows that raw does not hold as they are.

@@ -74,10 +74,14 @@ def test_shapes(broker, warehouse, load):
 def test_what_is_sent_again_is_no_other_reading(broker, warehouse, load):
     broker.publish("machines/m1/kept", {"ts": 1772359200, "v": 1}, retain=True)
     assert load() == (1, 1, 0, 0, 0)
-    broker.publish("machines/m1/temperature", READING, READING, {**READING, "seq": 2})
     broker.publish("machines/m1/kept", {"ts": 1772359200, "v": 1}, retain=True)
-    assert load() == (4, 4, 0, 0, 0)  # each with its own time of receipt
-    assert warehouse.query("select count(distinct _key) from raw_devices.readings") == [(3,)]
+    with Spool(warehouse.folder / "local.spool/devices", SCHEMA).writing() as writer:
+        for microsecond, payload in ((1, READING), (1, READING), (2, READING), (2, {**READING, "seq": 2})):
+            text = json.dumps(payload).encode()
+            writer.append([(1772359200000000 + microsecond, "machines/m1/temperature", text, len(text), False)])
+    assert load() == (5, 4, 1, 0, 0)  # each with its own time of receipt; two were received at once
+    assert warehouse.query("select count(*), count(distinct _key) from raw_devices.readings") == [(5, 3)]
+    assert load() == (0, 0, 0, 0, 0)
 
 
 BAD = {
