@@ -27,10 +27,15 @@ SEED = int(os.environ.get("SEED") or random.randrange(10**6))
 SCALE = 0.1
 DAYS = 7
 AIMS = ["any moment", "extract", "normalize", "load"]
-# The moment when we noticed that a row was gone is a load time; everything the sandbox says of itself is earlier.
+# The moment when we noticed that a row was gone, or received a message, is a load time; everything the sandbox says of
+# itself is earlier.
 NOTICED = {
-    f"dim_customers_history.{name}": f"case when {name} < cast('{{began}}' as timestamp) then {name} end as {name}"
-    for name in ("valid_from", "valid_to")
+    f"{mart}.{name}": f"case when {name} < cast('{{began}}' as timestamp) then {name} end as {name}"
+    for mart, names in {
+        "dim_customers_history": ("valid_from", "valid_to"),
+        "dim_devices": ("first_received_at", "last_received_at"),
+    }.items()
+    for name in names
 }
 
 
