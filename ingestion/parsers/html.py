@@ -54,7 +54,9 @@ def is_html(data: bytes) -> bool:
 def read(data: bytes) -> Content:
     """A page as one page; what is hidden by its own style is not seen. Raises Unreadable."""
     named = _CHARSET.search(data[:4096])
-    return read_text(decode(data, (named[1] or named[2]).decode() if named else None))
+    name = (named[1] or named[2]).decode() if named else ""
+    # In bytes of which two are a character, the name would not have been found.
+    return read_text(decode(data, None if name.lower().startswith(("utf-16", "utf-32")) else name))
 
 
 def read_text(source: str) -> Content:

@@ -14,30 +14,50 @@ _BOMS = {
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
 
+_MEANT = {
+    "iso8859-1": "cp1252",
+    "iso8859-9": "cp1254",
+    "iso8859-11": "cp874",
+    "tis-620": "cp874",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "euc_kr": "cp949",
+    "ks_c_5601-1987": "cp949",
+    "shift_jis": "cp932",
+}
+"""Encodings, and the larger ones that are meant by their names, as browsers take them (WHATWG Encoding, 4.2): who
+writes iso-8859-1 writes 5 \u20ac all the same."""
+
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b"))
 _HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+(.+)|^(\S.*)\n=+[ \t]*$", re.M)
 
 
 def decode(data: bytes, encoding: str | None = None) -> str:
     """The text of bytes: in the encoding of their byte order mark, else in the one they are said to have, else in UTF-8
-    if they are that, else in Windows-1252, in which every byte but five is a character."""
+    if they are that, but for a damaged place here and there, else in Windows-1252, in which every byte but five is a
+    character."""
     for mark, marked in _BOMS.items():
         if data.startswith(mark):
             return data[len(mark) :].decode(marked, "replace")
-    for name in filter(_is_encoding, (encoding, "utf-8")):
+    for name in filter(None, (_codec(encoding), "utf-8")):
         try:
             return data.decode(name)
         except (ValueError, LookupError):
             pass
-    return data.decode("cp1252", "replace")
+    text = data.decode("utf-8", "replace")
+    damaged = text.count("\ufffd")
+    others = len(text) - len(text.encode("ascii", "ignore")) - damaged
+    return text if damaged < others else data.decode("cp1252", "replace")
 
 
-def _is_encoding(name: str | None) -> bool:
-    """Whether a codec of this name gives text, in time; those of domain names take the square of their input."""
+def _codec(name: str | None) -> str | None:
+    """The codec of an encoding, None if there is none that gives text, in time: those of domain names take the square
+    of their input."""
     try:
-        return codecs.lookup(name or "").name not in ("punycode", "idna")
+        found = codecs.lookup((name or "").strip()).name
     except (LookupError, ValueError):
-        return False
+        return _MEANT.get((name or "").strip().lower())
+    return None if found in ("punycode", "idna") else _MEANT.get(found, found)
 
 
 def is_binary(data: bytes) -> bool:

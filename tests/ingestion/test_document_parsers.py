@@ -327,6 +327,27 @@ def test_a_text_is_read_in_the_encoding_that_it_has(encoding):
     assert parsed.document["format"] == "txt"
 
 
+@pytest.mark.parametrize(
+    ("named", "data", "text"),
+    [
+        ("iso-8859-1", "5 €, „ja“".encode("cp1252"), "5 €, „ja“"),
+        ("us-ascii", "Grüße".encode(), "Grüße"),
+        ("gb2312", "朱镕基".encode("gbk"), "朱镕基"),
+        ("ks_c_5601-1987", "똠방각하".encode("cp949"), "똠방각하"),
+        ("utf-8", "Grüße, Müller, ".encode() + b"\xc3", "Grüße, Müller, \ufffd"),
+        ("utf-8", "Grüße".encode("cp1252"), "Grüße"),
+    ],
+)
+def test_an_encoding_is_what_is_meant_by_its_name(named, data, text):
+    mail = f"From: a@example.com\nTo: b\nSubject: c\nContent-Type: text/plain; charset={named}\n\n".encode() + data
+    assert Parsed(mail, "a.eml").texts == [text]
+
+
+def test_a_page_whose_encoding_can_be_read_is_not_in_two_bytes_a_character():
+    page = '<html><head><meta charset="utf-16"></head><body>Grüße an alle</body></html>'
+    assert Parsed(page.encode(), "a.html").texts == ["Grüße an alle"]
+
+
 def test_characters_that_nobody_sees_are_none():
     assert (
         content.clean("e\u0301\u200b\ufeff Kunden\u00adnummer\x00\ud800\u2028x\u2029y")
