@@ -47,7 +47,7 @@ with
                 order_items.net_amount_base - order_items.refunded_amount_base
             ) as revenue_amount_base,
             sum(order_items.quantity) as units,
-            count(case when order_items.is_rate_missing then 1 end)
+            count(case when order_items.net_amount_base is null then 1 end)
             > 0 as is_rate_missing,
             cast(
                 date_trunc('month', order_items.order_date) as date

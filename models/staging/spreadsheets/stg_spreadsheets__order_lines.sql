@@ -10,7 +10,7 @@ with
             {{ country_code("country") }} as country_code,
             {{ clean_text("sku") }} as sku,
             {{ clean_text("product_name") }} as product_name,
-            {{ currency_code("currency") }} as currency_code,
+            coalesce({{ currency_code("currency") }}, 'XXX') as currency_code,
             quantity,
             unit_price,
             tax_amount,
