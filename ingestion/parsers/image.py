@@ -211,7 +211,8 @@ def _moment(local: str | None, subsecond: str | None, offset: str | None) -> tup
     except ValueError:
         return None, None
     try:
-        taken_at = datetime.fromisoformat(f"{moment.isoformat()}{offset}").astimezone(UTC) if offset else None
+        is_offset = re.fullmatch(r"Z|[+-]\d\d:\d\d", offset or "")
+        taken_at = datetime.fromisoformat(f"{moment.isoformat()}{offset}").astimezone(UTC) if is_offset else None
     except (ValueError, OverflowError):
         taken_at = None
     return moment.isoformat(), taken_at and taken_at.isoformat()
