@@ -132,7 +132,7 @@ def _format(file: Attachment) -> str | None:
         return next(known, "pdf" if suffix == "pdf" else None)
     if html.is_html(data):
         return "html"
-    if mail.is_mail(data):
+    if file.media_type == "message/rfc822" or mail.is_mail(data):
         return "eml"
     return _BY_NAME.get(suffix, "txt")
 

@@ -447,6 +447,14 @@ def test_what_is_attached_is_a_document_of_its_own():
         assert all(row in parsed.rows[name] for row in as_file.rows[name])
 
 
+def test_a_mail_is_attached_as_one_whatever_its_headers_begin_with():
+    inner = b"References: <a@b>\nIn-Reply-To: <a@b>\nFrom: a@b\nSubject: v2.0\n\nThe inner text\n"
+    outer = b'From: a@b\nTo: b\nSubject: Fwd\nContent-Type: multipart/mixed; boundary="b"\n\n'
+    parsed = Parsed(outer + b"--b\nContent-Type: message/rfc822\n\n" + inner + b"\n--b--\n", "a.eml")
+    assert [(row["format"], row["subject"]) for row in parsed.rows["documents"]] == [("eml", "Fwd"), ("eml", "v2.0")]
+    assert [page["text"] for page in parsed.rows["pages"]] == ["The inner text"]
+
+
 def test_mails_as_careless_programs_write_them():
     raw = (
         b"From: M\xfcller <m@example.com>\r\nTo: (((, ,; <\r\nSubject: =?utf-8?q?H=C3=A4?= =?bad?b?x\r\n"
