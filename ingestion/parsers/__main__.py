@@ -2,12 +2,15 @@
 
 It reads files from standard input and writes messages to standard output, each with a HEAD before it: an empty
 one once it has begun; then lists of (stream, row), and for each file one object at last, {status, reason, has_rows,
-is_worn}. It has no network, starts no process, writes no file, and holds no more than MEMORY.
+is_worn}. It has no network, starts no process, changes no file, holds no more than MEMORY, and does not outlive who
+started it.
 """
 
+import ctypes
 import importlib
 import os
 import resource
+import signal
 import struct
 import sys
 from collections.abc import Iterator
@@ -29,7 +32,13 @@ BATCH = 2**18
 FORBIDDEN = (
     *("socket.connect", "socket.bind", "socket.getaddrinfo", "socket.sendto", "subprocess.Popen"),
     *("os.system", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn"),
+    *("os.remove", "os.rename", "os.truncate", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.chmod", "os.chown"),
 )
+
+TO_WRITE = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+
+PR_SET_PDEATHSIG = 1
+"""Of Linux's prctl: the signal that a process gets when the one that started it has ended."""
 
 HEAD = struct.Struct(">?Q")
 """Whether a message is a file's last, and how many bytes it has."""
@@ -38,11 +47,12 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 def _forbid(event: str, arguments: Any) -> None:
-    if event in FORBIDDEN:
+    if event in FORBIDDEN or (event == "open" and arguments[2] & TO_WRITE):
         raise PermissionError(f"a parser may not do this: {event}")
 
 
 def _bound() -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

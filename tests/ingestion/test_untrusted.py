@@ -1,7 +1,11 @@
 """Files that nobody vouches for: what is read of a folder, what a parser may do, and what is said of each file."""
 
 import os
+import select
+import signal
 import socket
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import dlt
@@ -152,8 +156,31 @@ def test_a_parser_reaches_no_network_no_disk_and_no_secret(outcomes, tmp_path, m
         with pytest.raises(TimeoutError):
             server.accept()
     assert "a parser may not do this: socket." in found["a"].reason
-    assert found["b"].status == "broken" and not (tmp_path / "written").read_bytes()
+    assert "a parser may not do this: open" in found["b"].reason and not (tmp_path / "written").exists()
     assert "SOURCES" not in found["c"].of("words")[1]["rest"]
+
+
+def test_a_parser_does_not_outlive_who_started_it():
+    code = """if True:
+        import threading, time
+        from ingestion import untrusted
+        child = untrusted.Child("odd_parser", {})
+        process = child.process = child._start()
+        begun = untrusted._processor_seconds(process)
+        threading.Thread(target=child.parse, args=(b"hang", "a", None)).start()
+        while untrusted._processor_seconds(process) < begun + 0.2:  # it has the file
+            time.sleep(0.05)
+        print(process.pid, flush=True)
+    """
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment) as starter:
+        parser = os.pidfd_open(int(starter.stdout.readline()))
+        starter.kill()
+    has_ended, _, _ = select.select([parser], [], [], 10)
+    if not has_ended:
+        signal.pidfd_send_signal(parser, signal.SIGKILL)
+    os.close(parser)
+    assert has_ended
 
 
 def test_what_a_parser_prints_is_no_row(outcomes):
