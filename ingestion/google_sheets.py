@@ -206,7 +206,7 @@ class Reader:
                 continue
             row = file.json | {name: book["properties"].get(name) for name in ("timeZone", "locale")}
             sheets = [{"title": sheet["title"], **_size(sheet)} for sheet in _sheets(book)]
-            del row["mimeType"]
+            row = {name: value for name, value in row.items() if name not in ("mimeType", "trashed")}
             yield Page(
                 items([row | {"sheets": json.dumps(sheets, ensure_ascii=False)}], "spreadsheets", "id"),
                 file.observed_at,
@@ -297,7 +297,7 @@ class Reader:
     def _file(self, spreadsheet_id: str, *, is_new: bool = False) -> Answer:
         """What Drive knows of a spreadsheet; asked once for all tables, if it need not be new."""
         if is_new or spreadsheet_id not in self.files:
-            names = "id,name,mimeType,modifiedTime,version"
+            names = "id,name,mimeType,modifiedTime,version,trashed"
             answer = self._ask(
                 self.drive, f"drive/v3/files/{spreadsheet_id}", "modifiedTime", fields=names, supportsAllDrives="true"
             )
@@ -307,6 +307,8 @@ class Reader:
                     "File > Save as Google Sheets, and declare what that makes; or read the file with the loader "
                     "spreadsheets"
                 )
+            if answer.json.get("trashed"):
+                raise SourceError(f"{answer.json['name']!r} is in the bin: take it out, or remove the declaration")
             self.files[spreadsheet_id] = answer
         return self.files[spreadsheet_id]
 

@@ -2,7 +2,7 @@
 
 A spreadsheet is title, time_zone, locale, modified_at, version and sheets, each of a title and a grid of rows of cells:
 text, number, bool, null, {"date": "2026-01-31"} (or with a time) or {"error": "#REF!"}. One that has a `mime_type` is a
-file of that type; one that has is_shared = false is somebody else's.
+file of that type; one that has is_shared = false is somebody else's, and one that has is_trashed = true is in the bin.
 """
 
 import re
@@ -91,7 +91,7 @@ class GoogleSheets(Server):
         modified_at = datetime.fromisoformat(found["modified_at"]).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
         file = {
             "kind": "drive#file", "id": file_id, "name": found["title"], "mimeType": found.get("mime_type", A_SHEET),
-            "modifiedTime": modified_at, "version": str(found["version"]),
+            "modifiedTime": modified_at, "version": str(found["version"]), "trashed": found.get("is_trashed", False),
         }  # fmt: skip
         return Response.json(200, masked(file, call.query.get("fields", "kind,id,name,mimeType")))
 

@@ -544,6 +544,14 @@ def test_a_file_that_is_no_google_sheet(drive):
     assert "choose File > Save as Google Sheets, and declare what that makes" in told
 
 
+def test_what_is_in_the_bin_is_not_the_plan_any_more(drive):
+    """Google goes on to answer for it, for 30 days."""
+    assert len(drive.read()[0]) == 2
+    drive.write(PLAN, Targets=[HEADER])["is_trashed"] = True
+    for stream in ("targets", "spreadsheets"):
+        assert "'Plan' is in the bin: take it out, or remove the declaration" in drive.fails(stream)
+
+
 def test_a_range_outside_of_the_sheet(drive):
     for cells in ("A1001:H", "AB1:AC", "F1:A"):
         drive.tables["targets"]["plan"]["range"] = f"Targets!{cells}"
