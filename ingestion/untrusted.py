@@ -384,8 +384,10 @@ def _send(process: subprocess.Popen, parts: list[bytes]) -> None:
                 view = view[process.stdin.write(view) :]
 
 
-def _died(code: int) -> Unreadable:
+def _died(code: int) -> Exception:
     cause = f"signal {-code}" if code < 0 else f"exit code {code}"
+    if code in (-signal.SIGKILL, -signal.SIGTERM):  # no parser does that to itself
+        return SourceError(f"something ended its parser ({cause}), maybe as memory ran out. The next run tries again")
     if code == -signal.SIGABRT:  # what libraries in C++ do that get no memory
         return Unreadable("refused", f"its parser gave up, most likely for want of memory ({cause})")
     if code == -signal.SIGVTALRM:  # what a parser sets that can't end a library's work

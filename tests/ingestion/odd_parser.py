@@ -32,6 +32,8 @@ def parse(data, name, **options):
             time.sleep(60)
         case "die":
             os.kill(os.getpid(), signal.SIGSEGV)
+        case "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
         case "abort":
             os.abort()
         case "late":

@@ -126,6 +126,7 @@ def test_a_folder_that_is_suddenly_empty_is_not_believed(folder, system, warehou
         ("raise this", "broken", "ValueError: what is this?"),
         ("deep", "broken", "RecursionError"),
         ("die", "broken", "its parser died (signal 11)"),
+        ("killed", "failed", "something ended its parser (signal 9)"),
         ("abort", "refused", "its parser gave up, most likely for want of memory (signal 6)"),
         ("hang", "refused", "it was not parsed within 1 seconds"),
         ("sleep", "refused", "it was not parsed within 1 seconds"),
