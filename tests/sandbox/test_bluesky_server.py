@@ -7,7 +7,7 @@ import pytest
 
 from sandbox import bluesky
 from sandbox.bluesky_view import View
-from sandbox.company import CLOCK, Company
+from sandbox.company import CLOCK
 from tests.lexicon import lexicons
 
 HANDLE, PASSWORD = "coffee.example", "app-pass-word-0000"
@@ -19,8 +19,8 @@ LOGIN = {"identifier": HANDLE, "password": PASSWORD}
 
 
 @pytest.fixture(scope="module")
-def tables():
-    return Company(1, 0.3).run(CLOCK).social.tables("bluesky")
+def tables(bigger):
+    return bigger.social.tables("bluesky")
 
 
 @pytest.fixture(scope="module")

@@ -387,17 +387,17 @@ def test_the_date_is_the_clock_and_a_new_file_is_read(server, ask, company, tmp_
     assert len(calls) == later.truth()["crm_rows.json"]["calls"] != company.crm.truth()["crm_rows.json"]["calls"]
 
 
-def test_in_the_sandbox_it_runs_with_a_token_of_its_own_and_moves_with_the_clock(new_root):
-    with sandbox.running(["hubspot"], root=new_root, scale=0.02) as options:
+def test_in_the_sandbox_it_runs_with_a_token_of_its_own_and_moves_with_the_clock(made_root):
+    with sandbox.running(["hubspot"], root=made_root, scale=0.02) as options:
         url, token = options["SOURCES__HUBSPOT__BASE_URL"], options["SOURCES__HUBSPOT__TOKEN"]
         headers = {"Authorization": f"Bearer {token}"}
         window = [{"propertyName": "hs_createdate", "operator": "GTE", "value": "2026-10-01T00:00:00Z"}]
         body = {"filterGroups": [{"filters": window}]}
         assert requests.post(f"{url}/crm/v3/objects/calls/search", json=body, headers=headers).json()["total"] == 0
-        sandbox.advance(30, new_root)
+        sandbox.advance(30, made_root)
         assert requests.post(f"{url}/crm/v3/objects/calls/search", json=body, headers=headers).json()["total"] > 0
-        rows = json.loads((new_root / "truth/crm_rows.json").read_text())
+        rows = json.loads((made_root / "truth/crm_rows.json").read_text())
         answer = requests.post(f"{url}/crm/v3/objects/deals/search", json={}, headers=headers)
         assert answer.json()["total"] == rows["deals"]
-    with sandbox.running(["hubspot"], root=new_root, scale=0.02) as options:
+    with sandbox.running(["hubspot"], root=made_root, scale=0.02) as options:
         assert options["SOURCES__HUBSPOT__TOKEN"] == token

@@ -8,7 +8,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from sandbox import mastodon
-from sandbox.company import CLOCK, Company
+from sandbox.company import CLOCK
 from sandbox.mastodon_view import View
 from tests.specification import specification
 
@@ -16,8 +16,8 @@ TOKEN = "a token of the company"
 
 
 @pytest.fixture(scope="module")
-def tables():
-    return Company(1, 0.3).run(CLOCK).social.tables("mastodon")
+def tables(bigger):
+    return bigger.social.tables("mastodon")
 
 
 @pytest.fixture(scope="module")

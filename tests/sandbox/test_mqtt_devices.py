@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -158,15 +158,15 @@ def test_counters_fall_where_the_truth_says(now, truth):
 def test_the_line_makes_what_the_truth_says(now, truth):
     days = truth["line_days.csv"]
     assert sum(row["is_complete"] for row in days) > 0.8 * len(days) and not all(row["is_complete"] for row in days)
+    states_of = defaultdict(dict)
+    for topic, payload in now.messages:
+        if topic.startswith("line/"):
+            parts = json.loads(payload)
+            for part in parts if isinstance(parts, list) else [parts]:
+                day = datetime.fromtimestamp(part["ts"] / 1000, tz=UTC).date()
+                states_of[topic.removeprefix("line/"), day][part["ts"] // 1000] = part["metrics"]
     for row in days:
-        states = {}
-        for topic, payload in now.messages:
-            if topic == f"line/{row['device_id']}":
-                parts = json.loads(payload)
-                for part in parts if isinstance(parts, list) else [parts]:
-                    at = datetime.fromtimestamp(part["ts"] / 1000, tz=UTC)
-                    if at.date() == row["day"]:
-                        states[part["ts"] // 1000] = part["metrics"]
+        states = states_of[row["device_id"], row["day"]]
         times, spent = sorted(states), Counter()
         for begin, end in pairwise(times):
             spent[states[begin]["state"]] += end - begin
@@ -184,20 +184,18 @@ def test_the_line_makes_what_the_truth_says(now, truth):
 
 
 @pytest.fixture
-def home(new_root):
+def home(made_root):
     """A sandbox that is made, and a way to load from it: (exit code, what was printed)."""
-    with sandbox.running(["devices"], root=new_root, scale=SCALE):
-        pass
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("SOURCES__")},
-        "SANDBOX_ROOT": str(new_root),
+        "SANDBOX_ROOT": str(made_root),
         "SANDBOX_SCALE": str(SCALE),
-        "WAREHOUSE_DIR": str(new_root / "warehouse"),
+        "WAREHOUSE_DIR": str(made_root / "warehouse"),
         "DBT_TARGET": "sandbox",
     }
 
     class Home:
-        root = new_root
+        root = made_root
 
         def start(self):
             command = [sys.executable, "-m", "ingestion", "run", "devices"]
@@ -209,7 +207,7 @@ def home(new_root):
             assert process.returncode == 0, output
 
         def query(self, sql):
-            with duckdb.connect(str(new_root / "warehouse/sandbox.duckdb"), read_only=True) as connection:
+            with duckdb.connect(str(made_root / "warehouse/sandbox.duckdb"), read_only=True) as connection:
                 return connection.execute(sql).fetchall()
 
         def taken(self):
@@ -217,10 +215,10 @@ def home(new_root):
             return json.loads(memory.read_text())
 
         def memories(self):
-            return [*new_root.glob("warehouse/sandbox.spool/taken-*.json")]
+            return [*made_root.glob("warehouse/sandbox.spool/taken-*.json")]
 
         def truth(self, name):
-            with (new_root / "truth" / name).open() as file:
+            with (made_root / "truth" / name).open() as file:
                 return json.load(file) if name.endswith(".json") else list(csv.DictReader(file))
 
         def agrees(self, *, exactly=True):

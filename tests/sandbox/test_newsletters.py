@@ -7,15 +7,15 @@ import pytest
 from sandbox.audiences import MOVES
 from sandbox.company import CLOCK, Company
 from sandbox.shop import tables as shop_tables
+from tests.sandbox.conftest import BIGGER
 
-SCALE = 0.3
 LATER = CLOCK + timedelta(days=30)
 
 
 @pytest.fixture(scope="module")
-def newsletters():
+def newsletters(bigger):
     """The newsletters at the first clock."""
-    return Company(1, SCALE).run(CLOCK).newsletters
+    return bigger.newsletters
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def now(newsletters):
 @pytest.fixture(scope="module")
 def later():
     """The same company's newsletters thirty days later."""
-    return Company(1, SCALE).run(CLOCK).run(LATER).newsletters.tables()
+    return Company(1, BIGGER).run(CLOCK).run(LATER).newsletters.tables()
 
 
 def events(recipients, action):

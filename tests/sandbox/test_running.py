@@ -100,37 +100,37 @@ def test_the_shop_is_a_proper_database(options):
         assert connection.execute("select count(*) from pg_constraint where contype = 'f'").fetchone()[0] >= 10
 
 
-def test_advance_while_it_runs_changes_database_files_rates_and_truth(new_root):
-    with sandbox.running(root=new_root, scale=SCALE) as options:
+def test_advance_while_it_runs_changes_database_files_rates_and_truth(made_root):
+    with sandbox.running(root=made_root, scale=SCALE) as options:
         folder = Path(options["SOURCES__SPREADSHEETS__FOLDER"]) / "orders"
         orders, files = count(options), {path: path.read_bytes() for path in folder.glob("*/*.csv")}
-        assert sandbox.advance(45, new_root) == date(2026, 11, 15) == sandbox.clock(new_root)
+        assert sandbox.advance(45, made_root) == date(2026, 11, 15) == sandbox.clock(made_root)
         assert count(options) > orders
-        for table, rows in truth(new_root, "tables.json").items():
+        for table, rows in truth(made_root, "tables.json").items():
             assert count(options, table) == rows
         assert all(path.read_bytes().startswith(before) for path, before in files.items())
         assert len(list(folder.glob("*/*.csv"))) == len(files) + 8
         with urlopen(options["SOURCES__EXCHANGE_RATES__BASE_URL"] + "/latest") as answer:
             assert json.load(answer)["date"] == "2026-11-13"
-    with sandbox.running(["shop"], root=new_root, scale=SCALE) as options:
+    with sandbox.running(["shop"], root=made_root, scale=SCALE) as options:
         assert count(options) > orders, "the clock was not kept"
         company = sandbox.Company(1, SCALE).run(date(2026, 11, 15))
-        with Database(new_root / "postgres").connect() as connection:
+        with Database(made_root / "postgres").connect() as connection:
             for table, rows in tables(company).items():
                 assert {row[0]: row for row in connection.execute(f"select * from {table}").fetchall()} == rows
 
 
-def test_another_seed_remakes_the_data_and_the_same_keeps_it(new_root):
-    with sandbox.running(["shop"], root=new_root, scale=SCALE, seed=1) as options:
+def test_another_seed_remakes_the_data_and_the_same_keeps_it(made_root):
+    with sandbox.running(["shop"], root=made_root, scale=SCALE, seed=1) as options:
         password = options["SOURCES__SHOP__CREDENTIALS"].split("@")[0]
     began = time.monotonic()
-    with sandbox.running(["shop"], root=new_root, scale=SCALE, seed=1) as options:
+    with sandbox.running(["shop"], root=made_root, scale=SCALE, seed=1) as options:
         assert time.monotonic() - began < 2
         assert options["SOURCES__SHOP__CREDENTIALS"].split("@")[0] == password
-    (new_root / "mine.txt").write_text("not the sandbox's")
-    with sandbox.running(["shop"], root=new_root, scale=SCALE, seed=2) as options:
+    (made_root / "mine.txt").write_text("not the sandbox's")
+    with sandbox.running(["shop"], root=made_root, scale=SCALE, seed=2) as options:
         assert options["SOURCES__SHOP__CREDENTIALS"].split("@")[0] != password
-    assert (new_root / "mine.txt").exists()
+    assert (made_root / "mine.txt").exists()
 
 
 def test_two_roots_run_at_once_and_one_root_only_once(options, root, new_root):
