@@ -131,6 +131,7 @@ class FileReader:
         new = [file for file in self.files if marks[file.label] not in (None, done.get(file.label))]
         for outcome in self._read(new):
             name = outcome.file.label
+            done[name] = None  # at once: it may break on the way, and then go, or be what it was before
             try:
                 if outcome.is_settled or stream.name == "files":
                     yield from self.pages(stream, outcome, window)

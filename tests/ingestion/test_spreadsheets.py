@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -614,6 +615,43 @@ def test_a_file_that_can_no_longer_be_read_keeps_its_rows(folder):
     folder.put("b.xlsx", numbers(1))
     folder.read("rows")
     assert folder.scopes == ["b.xlsx/S/1", "a.xlsx/S/1"]
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_a_file_that_broke_on_the_way_is_gone_with_all_that_was_read_of_it(folder, small_blocks, monkeypatch, full):
+    monkeypatch.setattr(files, "BLOCK", 16)
+    folder.declare(n={"a": {"files": "a.csv", "types": {"n": "integer"}}})
+    folder.put("a.csv", "n\n1\n2\n3\n4\n5\n6\n7\n".encode("utf-16") + b"8")
+    folder.put("b.csv", "n\n1\n")
+    folder.run("n")
+    assert "it is cut off" in folder.ledger["error"] and len(folder.current("n")) > 1
+    (folder.path / "a.csv").unlink()
+    folder.run("n", full=full)
+    assert folder.ledger["status"] == "complete" and folder.current("n") == []
+
+
+def test_a_file_that_broke_on_the_way_and_is_what_it_was_before(folder, small_blocks, monkeypatch):
+    monkeypatch.setattr(files, "BLOCK", 16)
+    folder.declare(n={"a": {"files": "a.csv", "types": {"n": "integer"}}})
+    rows = [("a.csv", "", n, 1 if n < 4 else 4) for n in range(2, 7)]
+    for text in ("n\n1\n2\n3\n4\n5\n", "n\n1\n9\n9\n9\n9\n9", "n\n1\n2\n3\n4\n5\n"):
+        path = folder.put("a.csv", text.encode("utf-16") + (b"x" if "9" in text else b""))
+        os.utime(path, (0, 0))
+        folder.run("n")
+    assert folder.ledger["status"] == "complete" and folder.current("n") == rows
+    assert [n for (n,) in folder.current("n", "n")] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_rows_go_with_their_declaration(folder, full):
+    declared = {"a": {"files": "a.csv", "types": {"n": "integer"}}, "b": {"files": "b.csv", "types": {"n": "integer"}}}
+    folder.put("a.csv", "n\n1\n")
+    folder.put("b.csv", "n\n2\n")
+    folder.declare(n=declared)
+    assert folder.run("n")[1] == 2
+    folder.declare(n={"a": declared["a"]})
+    folder.run("n", full=full)
+    assert folder.current("n", "file_path, row_number, n") == [("a.csv", 2, 1)]
 
 
 @pytest.mark.parametrize("rows, size", [(50_000, 1), (7, 2**20)], ids=["by size", "by rows"])
