@@ -12,7 +12,7 @@ this module and the libraries of its formats, so that the child starts fast and 
 import io
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any
 from xml.etree import ElementTree
 
@@ -35,8 +35,8 @@ PAGES = 2_000
 """Pages that a document may have."""
 
 
-ELEMENTS = 1_000_000
-"""Elements that an XML document may have, and attributes."""
+ELEMENTS, ATTRIBUTES = 700_000, 1_000_000
+"""That an XML document may have."""
 
 DEPTH = 200
 """Elements that may be within each other."""
@@ -96,11 +96,13 @@ def no_doctype(*_: Any) -> None:
 
 
 class _Bounded(ElementTree.TreeBuilder):
+    """Builds a tree of the attributes in `kept` alone, since those that nobody asks for take most of its memory."""
+
     doctype = staticmethod(no_doctype)
 
-    def __init__(self) -> None:
+    def __init__(self, kept: Container[str]) -> None:
         super().__init__()
-        self.count = self.depth = 0
+        self.kept, self.count, self.depth = kept, 0, 0
 
     def start(self, tag: str, attributes: dict[str, str]) -> Any:
         self.count, self.depth = self.count + 1, self.depth + 1
@@ -108,6 +110,8 @@ class _Bounded(ElementTree.TreeBuilder):
             raise Unreadable("refused", f"its XML has more than {ELEMENTS:,} elements")
         if self.depth > DEPTH:
             raise Unreadable("refused", f"elements of its XML are nested more than {DEPTH} deep")
+        if attributes:
+            attributes = {name: value for name, value in attributes.items() if name.rpartition("}")[2] in self.kept}
         return super().start(tag, attributes)
 
     def end(self, tag: str) -> Any:
@@ -115,11 +119,12 @@ class _Bounded(ElementTree.TreeBuilder):
         return super().end(tag)
 
 
-def untangle(xml: bytes) -> ElementTree.Element:
-    """The root of an XML document without a document type: no entity is expanded, no other file is read."""
-    if xml.count(b"=") > ELEMENTS:  # before they are counted, since one element may have them all
-        raise Unreadable("refused", f"its XML has more than {ELEMENTS:,} attributes")
-    parser = ElementTree.XMLParser(target=_Bounded())
+def untangle(xml: bytes, kept: Container[str]) -> ElementTree.Element:
+    """The root of an XML document without a document type: no entity is expanded, no other file is read. Its elements
+    have the attributes `kept`, whatever their namespace."""
+    if xml.count(b"=") > ATTRIBUTES:  # before they are counted, since one element may have them all
+        raise Unreadable("refused", f"its XML has more than {ATTRIBUTES:,} attributes")
+    parser = ElementTree.XMLParser(target=_Bounded(kept))
     try:
         for start in range(0, len(xml), BLOCK):  # so that it ends soon after what is too much
             parser.feed(xml[start : start + BLOCK])

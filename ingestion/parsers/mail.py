@@ -22,6 +22,9 @@ DEPTH = 20
 PARTS, HEADERS, LINES = 1_000, 20_000, 1_000_000
 """Parts that a mail may have, their headers, and its lines, those of the mails in it among them."""
 
+LINE, HEAD = 2**23, 2**22
+"""Bytes that a line may have, and the headers before the text: Python's parser takes ten times as many."""
+
 LONG, LONG_FOR_PARTS = 100_000, 4_000
 """Characters that a header may have; one that says what a part is, is taken apart, and that takes their square."""
 
@@ -33,6 +36,9 @@ _HEADERS = re.compile(
 )
 
 
+_LINE, _TEXT = re.compile(rb"[^\n]++"), re.compile(rb"\r?\n\r?\n")
+
+
 def is_mail(data: bytes) -> bool:
     """Whether bytes begin as a mail does, with at least three headers, whatever their name is."""
     return bool(_HEADERS.match(data[:65536].replace(b"\r\n", b"\n")))
@@ -42,6 +48,10 @@ def read(data: bytes) -> Content:
     """A mail as one page: its text, or what its HTML says if it has none. Raises Unreadable."""
     if data.count(b"\n") > LINES:
         raise Unreadable("refused", f"it has more than {LINES:,} lines")
+    if (longest := max((line.end() - line.start() for line in _LINE.finditer(data)), default=0)) > LINE:
+        raise Unreadable("refused", f"it has a line of {longest:,} bytes; {LINE:,} are allowed")
+    if len(data) > HEAD and not _TEXT.search(data, 0, HEAD):
+        raise Unreadable("refused", f"its headers have more than {HEAD:,} bytes")
     mail = BytesParser(policy=_Bounded(message_factory=_part_class())).parsebytes(data)
     if not mail.keys():
         raise Unreadable("broken", "it has no headers, as a mail has")

@@ -9,6 +9,8 @@ from ingestion.parsers.content import Content, line, moment
 
 # What was deleted or moved away while changes were tracked, what stands in for others, and how text looks.
 _UNSEEN = {"del", "moveFrom", "Fallback", "instrText", "pPr", "rPr", "tblPr", "trPr", "tcPr", "sectPr"}
+_KEPT = ("id", "val", "type", "Id", "Type", "Target", "TargetMode")
+"""Attributes that are asked for."""
 _WORDS = {"tab": "\t", "ptab": "\t", "cr": "\n", "noBreakHyphen": "-"}
 _NO_NEW_PAGE = ("continuous", "nextColumn")
 
@@ -24,7 +26,7 @@ class _Package:
 
     def part(self, name: str) -> Element:
         """The root of a part; one with nothing in it if there is no such part."""
-        return untangle(member(self.opened, name)) if name in self.names else Element("nothing")
+        return untangle(member(self.opened, name), _KEPT) if name in self.names else Element("nothing")
 
     def parts(self, of: str) -> dict[str, tuple[str, str]]:
         """Id -> (type, name) of the parts that a part, or the package itself (""), refers to."""

@@ -15,7 +15,8 @@ import pytest
 from reportlab.lib.pdfencrypt import StandardEncryption
 from reportlab.pdfgen.canvas import Canvas
 
-from ingestion.parsers import Unreadable, chunks, content
+from ingestion.parsers import Unreadable, chunks, content, untangle
+from ingestion.parsers import mail as mails
 from ingestion.parsers.document import parse
 from ingestion.parsers.language import language
 from ingestion.untrusted import Child
@@ -574,7 +575,7 @@ def nested(depth):
 
 BOMBS = {
     "docx": lambda: zipped({"word/document.xml": " " * 2**25}),
-    "docx of empty paragraphs": lambda: docx("<w:p/>" * 1_100_000),
+    "docx of empty paragraphs": lambda: docx("<w:p/>" * 710_000),
     "docx of tables in tables": lambda: docx("<w:tbl><w:tr><w:tc>" * 100 + "</w:tc></w:tr></w:tbl>" * 100),
     "docx of pages": lambda: docx('<w:p><w:r><w:t>x</w:t><w:br w:type="page"/></w:r></w:p>' * 2100),
     "docx that laughs": lambda: docx("", {"word/document.xml": laughing("w")}.items()),
@@ -585,6 +586,7 @@ BOMBS = {
     "eml 30 deep": lambda: nested(30),
     "eml of parts": lambda: b"Subject: x\nContent-Type: multipart/mixed; boundary=b\n\n" + b"--b\n\nx\n" * 2_000,
     "eml of lines": lambda: b"Subject: x\n\n" + b"x\n" * 1_100_000,
+    "eml of a line": lambda: b"Subject: x\n\n" + b"x" * 9_000_000,
     "eml of headers": lambda: b"Subject: x\n" * 21_000,
     "eml of a header": lambda: b"Subject: x\nContent-Type: text/plain; " + b"a=b; " * 100_000,
     "pdf of pages": lambda: bare_pdf(
@@ -611,6 +613,17 @@ def test_a_bomb_is_refused(child, name):
         said = child.parse(BOMBS[name](), f"bomb.{name.split()[0]}", io.BytesIO())
         raise Unreadable(said["status"], said["reason"])
     assert refused.value.status == "refused", refused.value
+
+
+def test_headers_without_end_are_refused_before_they_are_parsed():
+    with pytest.raises(Unreadable, match="its headers have more than 4,194,304 bytes"):
+        mails.read(b"From: a@b\nTo: c\nSubject: x\n" + b" and so on\n" * 400_000)
+
+
+def test_attributes_that_nobody_asks_for_are_not_kept():
+    """They take most of the memory of a tree."""
+    root = untangle(b'<a xmlns:w="w"><b w:id="1" w:rsidR="2" id="3" rsid="4"/></a>', ("id",))
+    assert root[0].attrib == {"{w}id": "1", "id": "3"}
 
 
 @pytest.mark.parametrize(
