@@ -93,6 +93,9 @@ class Reader(FileReader):
     def pages(self, stream: Stream, outcome: Outcome, window: Window) -> Iterator[Page]:
         """The rows of one file, of which each document's are complete. What is in many files, as the terms that are
         attached to every mail, comes with the first one: its name may say how it is read."""
+        if stream.kind is KIND and outcome.file_id and not outcome.rows:  # what was read of it once is no more
+            yield Page(items([], outcome.file.label), outcome.observed_at, scopes=[outcome.file_id])
+            return
         if stream.name == "files" or not outcome.rows:
             yield from super().pages(stream, outcome, window)
             return

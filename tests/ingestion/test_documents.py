@@ -112,6 +112,17 @@ def test_only_what_is_new_or_has_changed_is_read(folder, warehouse):
     assert counts(full) == dict.fromkeys(full, 0) and counts(full, "rows_unchanged")["files"] == 3
 
 
+def test_what_is_refused_now_has_no_text_any_more(folder, warehouse, monkeypatch):
+    (folder / "a.eml").write_bytes(mail(("note.txt", b"A note")))
+    assert counts(warehouse.run("documents")) == {"files": 1, "documents": 2, "attachments": 1, "pages": 2, "chunks": 2}
+    monkeypatch.setattr(untrusted, "EXPANDED", 10)
+    warehouse.run("documents", full=True)
+    for stream in ("attachments", "pages", "chunks"):
+        newest = f"(select max(_observed_at) from raw_documents.{stream})"
+        found = warehouse.query(f"select _mark, _scope_rows from raw_documents.{stream} where _observed_at = {newest}")
+        assert [rows for _, rows in found] == [0] and found[0][0], stream
+
+
 def test_every_file_that_is_not_read_says_why(folder, warehouse, monkeypatch):
     monkeypatch.setattr(untrusted, "LARGEST", 5_000)
     whole = invoice(folder, "a.pdf")
