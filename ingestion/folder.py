@@ -6,6 +6,7 @@ import os
 import stat
 from datetime import UTC, datetime
 from typing import Any, BinaryIO
+from urllib.parse import unquote, urlsplit
 
 import fsspec
 
@@ -38,19 +39,21 @@ class Folder:
 
     def __init__(self, location: str, option: str, storage: dict[str, Any] | None = None) -> None:
         keep_secret(str(value) for name, value in (storage or {}).items() if name not in ("endpoint_url", "anon"))
+        if password := urlsplit(location).password:
+            keep_secret([password, unquote(password)])
         self.location, self.option = location, option
         self.is_local = "://" not in location or location.startswith("file://")
         try:
             self.system, self.root = fsspec.core.url_to_fs(location, **(storage or {}))
-        except (ImportError, ValueError) as error:
-            raise SourceError(f"{option} is {location}: {error}") from error
+        except Exception as error:  # each file system has exceptions of its own
+            raise SourceError(f"{option} is {location}: {explain(error)}") from error
 
     def files(self) -> list[File]:
         """The files below it, in order of their names; those whose name begins with . or _ are not meant for us. Links
         to folders are not followed: they may lead in circles."""
         try:
             found = self._local() if self.is_local else self._remote()
-        except Exception as error:  # each file system has exceptions of its own
+        except Exception as error:  # as above
             raise SourceError(f"can't list {self.location}: {explain(error)}. Correct {self.option}") from error
         if not found and not self.system.exists(self.root):
             raise SourceError(f"there is no folder {self.location}: correct {self.option}")

@@ -135,7 +135,7 @@ def _credentials(text: str, scopes: list[str], option: str) -> "Credentials":
     if not text.lstrip().startswith("{"):
         try:
             text = Path(text.strip()).expanduser().read_text()
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:
             raise SourceError(f"the file of the key can't be read ({type(error).__name__}): {wrong}") from None
     try:
         key = json.loads(text)

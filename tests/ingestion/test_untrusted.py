@@ -13,6 +13,7 @@ import pytest
 
 from ingestion import untrusted
 from ingestion.contract import contract, field
+from ingestion.errors import SourceError, explain
 from ingestion.folder import Folder
 from ingestion.reading import resources
 from ingestion.stream import Run, Snapshot, State, Stream, Window
@@ -217,6 +218,15 @@ def test_links_pipes_and_folders_that_must_not_be_read(outcomes, folder, tmp_pat
     assert said.pop("pipe") == ("refused", "it is no regular file, but a pipe, a device or the like")
     assert {said.pop("etc"), said.pop("circle")} == {("refused", "it is a link to a folder, which is not followed")}
     assert {status for status, _ in said.values()} == {"failed"} and said.keys() == {"to_nothing", "to_itself"}
+
+
+def test_a_folder_that_does_not_answer_says_so_without_its_password():
+    with pytest.raises(SourceError) as failure:
+        Folder("ftp://reader:hunter%2F2secret@127.0.0.1:1/papers", "SOURCES__ODD__FOLDER")
+    assert explain(failure.value) == (
+        "SOURCES__ODD__FOLDER is ftp://reader:***@127.0.0.1:1/papers: "
+        "ConnectionRefusedError: [Errno 111] Connection refused"
+    )
 
 
 def test_names_that_are_no_text(folder, system, warehouse):
