@@ -25,7 +25,7 @@ from ingestion.parsers.cells import Columns
 from ingestion.tables import Declaration, ErrorCell
 from ingestion.untrusted import Outcome
 
-ROWS, SIZE = 50_000, 64 * 2**20
+ROWS, SIZE = 50_000, 32 * 2**20
 """Rows of a sheet, empty ones too, that a block may have, and bytes after which it ends with fewer."""
 
 
@@ -130,9 +130,10 @@ class TextFile:
         return Table("", texts, _blocks("", _of_lines(lines, file.delimiter), made))
 
     def _cells(self, file: CsvFile, lines: Lines, begin: int) -> tuple[pa.Table, None]:
-        names = ", ".join(map(quote, lines.table.column_names[1:]))
+        names = lines.table.column_names[1:]
+        cells = "cells" if names == ["cells"] else f"[{', '.join(map(quote, names))}]"
         with registered(self.db, lines=lines.table):
-            regular = self.db.sql(f"select number, cast(to_json([{names}]) as varchar) as cells from lines")
+            regular = self.db.sql(f"select number, cast(to_json({cells}) as varchar) as cells from lines")
             regular = regular.to_arrow_table()
         others = [json_text([cell or None for cell in file.cells(line)]) for _, _, line in lines.others]
         numbers = pa.array([number for number, _, _ in lines.others], pa.int64())

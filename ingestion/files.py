@@ -1,7 +1,8 @@
 """CSV files, of any size: read in blocks of lines, of which a broken one is put aside alone, as it stands there.
 
-Clean lines are taken apart by Arrow, many at once; lines that go on in the next one, or are broken, one by one by
-Python's csv, whose dialect is meant throughout: a quote in a quoted cell is doubled, one in any other cell is text.
+Clean lines are taken apart by Arrow, many at once; lines that go on in the next one, or are broken, or have many cells,
+one by one by Python's csv, whose dialect is meant throughout: a quote in a quoted cell is doubled, one in any other
+cell is text.
 """
 
 import codecs
@@ -31,6 +32,9 @@ SAMPLED = 200
 
 DELIMITERS = ",;\t|"
 
+WIDE = 100
+"""Cells of a line, from which on a column for each would cost more than they hold."""
+
 MISPLACED = "a quote is left open or misplaced"
 
 csv.field_size_limit(LONGEST)
@@ -39,8 +43,8 @@ csv.field_size_limit(LONGEST)
 @dataclass
 class Lines:
     """Some lines of a file. `table` has those with the expected number of cells: `number`, and the cells in columns
-    named from 0 on, texts, null where empty. `others` are the rest: (number, why it is none of those, the line as it
-    is). Both are in the order of the lines."""
+    named from 0 on, or in lists, `cells`, if they are WIDE; texts, null where empty. `others` are the rest: (number,
+    why it is none of those, the line as it is). Both are in the order of the lines."""
 
     table: pa.Table
     others: list[tuple[int, str, str]]
@@ -135,14 +139,12 @@ class CsvFile:
     ) -> tuple[Lines, int, int]:
         """What whole lines hold, the first of which has this number; how many bytes of them are done, since the last
         record may go on in the next lines; and the number of the line after those."""
-        is_utf8 = _is_utf8(text)
-        if is_utf8 and b'"' not in text and text.count(b"\r") == text.count(b"\r\n"):
+        is_utf8, is_wide = _is_utf8(text), width >= WIDE
+        if not is_wide and is_utf8 and b'"' not in text and text.count(b"\r") == text.count(b"\r\n"):
             after = number + text.count(b"\n") + (not text.endswith(b"\n"))
             return self._columns(text, range(number, after), width), len(text), after
         lines = text.splitlines(keepends=True)
-        texts = pa.array([line if is_utf8 or _is_utf8(line) else None for line in lines], pa.large_string())
-        matches = pc.fill_null(pc.match_substring_regex(texts, self.clean), False)
-        is_clean = matches.to_pylist()
+        is_clean = [False] * len(lines) if is_wide else self._are_clean(lines, is_utf8)
         records, others, after = [], [], 0
         for index in [index for index, is_one in enumerate(is_clean) if not is_one]:
             if index < after:
@@ -156,11 +158,16 @@ class CsvFile:
                 cells, after = None, index + 1  # an open quote has swallowed lines
             is_clean[index:after] = [False] * (after - index)
             raw = b"".join(lines[index:after])
-            if reason := self._reason(raw, cells, width):
+            reason = self._reason(raw, cells, width)
+            if reason and raw.strip():
                 others.append((number + index, reason, _text(raw).rstrip("\r\n")))
-            else:
-                records.append((number + index, *(cell or None for cell in cells)))
+            elif not reason and any(cells):
+                records.append((number + index, [cell or None for cell in cells]))
         after = number + len(lines)
+        if is_wide:
+            numbers = pa.array([number for number, _ in records], pa.int64())
+            cells = pa.array([cells for _, cells in records], pa.list_(pa.string()))
+            return Lines(pa.table({"number": numbers, "cells": cells}), others), len(text), after
         if not all(is_clean):
             clean = [(n, line) for n, line, is_one in zip(range(number, after), lines, is_clean, strict=True) if is_one]
             joined = b"".join(line.rstrip(b"\r\n") + b"\n" for _, line in clean)
@@ -169,10 +176,16 @@ class CsvFile:
             found = self._columns(text, range(number, after), width)
         found.others = sorted(found.others + others)
         if records:
-            columns = [pa.array(column) for column in zip(*records, strict=True)]
-            one_by_one = pa.Table.from_arrays(columns, schema=found.table.schema)
+            numbers, rows = zip(*records, strict=True)
+            columns = map(pa.array, (numbers, *zip(*rows, strict=True)))
+            one_by_one = pa.Table.from_arrays(list(columns), schema=found.table.schema)
             found.table = pa.concat_tables([found.table, one_by_one]).sort_by("number")
         return found, len(text), after
+
+    def _are_clean(self, lines: list[bytes], is_utf8: bool) -> list[bool]:
+        """Which lines are texts that need no second look."""
+        texts = pa.array([line if is_utf8 or _is_utf8(line) else None for line in lines], pa.large_string())
+        return pc.fill_null(pc.match_substring_regex(texts, self.clean), False).to_pylist()
 
     def _reason(self, raw: bytes, cells: list[str] | None, width: int) -> str | None:
         """Why a record has to be put aside."""

@@ -8,7 +8,7 @@ A row that has no cells at all need not be in a grid.
 """
 
 import difflib
-import itertools
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 import pyarrow as pa
 
-from ingestion.contract import FAULT, ORIGINAL, UNKNOWN, Contract, Field, literal, quote, registered
+from ingestion.contract import FAULT, ORIGINAL, UNKNOWN, Contract, Field, json_text, literal, quote, registered
 from ingestion.errors import SourceError
 from ingestion.tables import Declaration, ErrorCell, as_text, unique
 
@@ -83,10 +83,13 @@ def find_header(
     _check(declaration, number, names, first_column, is_ordered=is_ordered)
     columns = {field_name: names.index(header) for field_name, header in declaration.headers.items()}
     others: dict[int, str] = {}
+    same: Counter[str] = Counter()
     taken = {*(f.source for f in declaration.stream.contract.fields), *wanted}
     for index, name in enumerate(names):
         if index not in columns.values():
-            others[index] = unique(name or letters(first_column + index), taken)
+            name = name or letters(first_column + index)
+            same[name] += 1
+            others[index] = unique(name, taken, first=max(2, same[name]))
             taken.add(others[index])
     return Header(number, len(names), columns, others), rows
 
@@ -182,6 +185,8 @@ class Texts:
         by_name = {f.name: f for f in contract.fields}
         self.fields = {index: by_name[name] for name, index in self.header.columns.items()}
         self.indexes = {f.name: index for index, f in self.fields.items()}
+        self.names = [self.header.others.get(index) for index in range(self.header.width)]
+        self.taken = {*(f.source for f in contract.fields), *self.declaration.headers.values(), *self.names}
 
     @property
     def notes(self) -> list[str]:
@@ -192,48 +197,56 @@ class Texts:
         return [f"{self.where}: cells with an error are null: {', '.join(self.shown)}{more}"]
 
     def of_lines(self, lines: pa.Table, **place: str) -> pa.Table:
-        """The rows of a table that has the number of each, and its cells as texts in columns named from 0 on."""
+        """The rows of a table that has the number of each, and its cells as `files.Lines` has them."""
+        if lines.column_names == ["number", "cells"]:
+            return self.of_rows(list(zip(*(column.to_pylist() for column in lines.columns), strict=True)), **place)
         names = ["number", *(f"text{name}" for name in lines.column_names[1:])]
-        return self._made(lines.rename_columns(names), self.header.others, place)
+        rest = _without_nulls(f"{literal(name)}, text{index}" for index, name in self.header.others.items())
+        return self._made(lines.rename_columns(names), rest, place)
 
     def of_rows(self, rows: list[Row], **place: str) -> pa.Table:
         """Those of the rows that are not blank; `place` is that of these alone."""
+        rows = [row for row in rows if any(as_text(cell).strip(" ") for cell in row[1])]
         numbers = [number for number, _ in rows]
-        cells = {"number": pa.array(numbers, pa.int64())}
-        others = dict(self.header.others)
-        taken = {
-            *(f.source for f in self.declaration.stream.contract.fields),
-            *self.declaration.headers.values(),
-            *others.values(),
-        }
-        width = 0
-        for index, column in enumerate(itertools.zip_longest(*(row for _, row in rows))):
-            width = index + 1
-            if index not in self.fields and index not in others:
-                others[index] = unique(self._letters(index), taken)
-            cells |= self._columns(index, numbers, column)
-        return self._made(pa.table(cells), {index: name for index, name in others.items() if index < width}, place)
+        others = pa.array([self._others(cells) for _, cells in rows], pa.string())
+        table = {"number": pa.array(numbers, pa.int64()), "others": others}
+        for index in self.fields:
+            column = [cells[index] if index < len(cells) else None for _, cells in rows]
+            table |= self._columns(index, numbers, column)
+        return self._made(pa.table(table), "others", place)
 
-    def _made(self, cells: pa.Table, others: dict[int, str], place: dict[str, str]) -> pa.Table:
+    def _others(self, cells: list[Any]) -> str | None:
+        """A row's cells that no field names, as a JSON object: a column for each would cost more than they hold."""
+        for index in range(len(self.names), len(cells)):
+            self.names.append(unique(self._letters(index), self.taken))
+        others = {
+            name: cell if isinstance(cell, str) else as_text(cell)
+            for name, cell in zip(self.names, cells, strict=False)
+            if name is not None and cell is not None and cell != ""
+        }
+        return json_text(others) if others else None
+
+    def _made(self, cells: pa.Table, rest: str, place: dict[str, str]) -> pa.Table:
+        """`rest` is SQL for the JSON object of the cells that no field names."""
         with registered(self.db, cells=cells):
-            query = self._query(set(cells.column_names), others, self.place | self.declaration.values | place)
+            query = self._query(set(cells.column_names), rest, self.place | self.declaration.values | place)
             return self.db.sql(query).to_arrow_table()
 
-    def _columns(self, index: int, numbers: list[int], column: tuple[Any, ...]) -> dict[str, pa.Array]:
+    def _columns(self, index: int, numbers: list[int], column: list[Any]) -> dict[str, pa.Array]:
         """A column's texts, which have to be read in the declared dialect; its values, of which we know what they are;
         and its errors."""
         try:
             return {f"text{index}": pa.array(column, pa.string())}
         except (pa.ArrowTypeError, pa.ArrowInvalid, UnicodeEncodeError):
             pass
-        f = self.fields.get(index)
+        f = self.fields[index]
         texts, values, errors = [], [], []
         for number, cell in zip(numbers, column, strict=True):
             is_text, is_error = isinstance(cell, str), isinstance(cell, ErrorCell)
             texts.append(as_text(cell) if is_text else None)
             values.append(None if is_text or is_error or cell is None else self._value(f, cell))
             errors.append(cell.text if is_error else None)
-            if is_error and f and f.nullable:
+            if is_error and f.nullable:
                 self.errors += 1
                 if len(self.shown) < SHOWN:
                     self.shown.append(f"{self._letters(index)}{number} ({cell.text})")
@@ -243,9 +256,9 @@ class Texts:
     def _letters(self, index: int) -> str:
         return letters((self.first_column or 0) + index)
 
-    def _value(self, f: Field | None, cell: Any) -> str:
+    def _value(self, f: Field, cell: Any) -> str:
         """A value that is no text; of a date or time also if it comes as a number."""
-        is_date, is_time = (f is not None and f.type.startswith(kind) for kind in ("DATE", "TIMESTAMP"))
+        is_date, is_time = (f.type.startswith(kind) for kind in ("DATE", "TIMESTAMP"))
         if (is_date or is_time) and isinstance(cell, int | float | Decimal) and not isinstance(cell, bool):
             try:
                 milliseconds = round(float(cell) * 86_400_000)
@@ -263,7 +276,7 @@ class Texts:
     def _in_utc(self, moment: datetime) -> str:
         return moment.replace(tzinfo=moment.tzinfo or ZoneInfo(self.time_zone)).astimezone(UTC).isoformat()
 
-    def _query(self, columns: set[str], others: dict[int, str], given: dict[str, str]) -> str:
+    def _query(self, columns: set[str], rest: str, given: dict[str, str]) -> str:
         """SQL for the contract's columns of a batch's cells."""
 
         def one_of(index: int, *names: str) -> str:
@@ -289,18 +302,19 @@ class Texts:
             elif f"error{index}" in columns:
                 shown = f"{literal(f'{f.name}: the cell {self._letters(index)}')} || number || ' shows ' || {error}"
                 faults.append(f"case when {error} is not null then {shown} end")
-        values = [f"{literal(name)}, {one_of(index, 'text', 'value', 'error')}" for index, name in others.items()]
         letter = "" if self.first_column is None else f"!{letters(self.first_column)}"
         position = literal(f"{self.where}{letter or ':'}")
+        whole = f"cast(json_object({', '.join(original)}) as varchar)"
         own = {
             "_position": f"{position} || number",
-            UNKNOWN: _object(unknown + values, "nullif(json_merge_patch('{{}}', {}), '{{}}')"),
+            UNKNOWN: _without_nulls(unknown, "coalesce(rest, '{}')") if unknown else "rest",
             FAULT: f"nullif(concat_ws('; ', {', '.join(faults)}), '')" if faults else "null",
-            ORIGINAL: _object(original + values, "{}"),
+            ORIGINAL: f"{whole}[:-2] || coalesce(',' || rest[2:], '}}')",
         }
         select = [f"cast({sql} as varchar) as {quote(name)}" for name, sql in (fields | own).items()]
         filled = [f"nullif(trim({name}), '')" for name in sorted(columns - {"number"})]
-        return f"select {', '.join(select)} from cells where coalesce({', '.join(filled) or 'null'}) is not null"
+        is_filled = f"coalesce({', '.join(filled) or 'null'}) is not null"
+        return f"select {', '.join(select)} from (select *, {rest} as rest from cells where {is_filled})"
 
     def _translated(self, f: Field, text: str) -> str:
         """SQL for a text in the contract's form; one that does not fit the dialect stays as it is, and the contract
@@ -321,6 +335,7 @@ class Texts:
         return text
 
 
-def _object(members: list[str], form: str) -> str:
-    """SQL for a JSON object of these members, null without any."""
-    return form.format(f"json_object({', '.join(members)})") if members else "null"
+def _without_nulls(members: Iterable[str], *more: str) -> str:
+    """SQL for a JSON object of the members that are not null, and of those of `more` objects; null if there is none."""
+    objects = ["'{}'", f"json_object({', '.join(members)})", *more]
+    return f"nullif(cast(json_merge_patch({', '.join(objects)}) as varchar), '{{}}')"

@@ -20,6 +20,7 @@ from typing import Any
 import dlt
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from ingestion import changes as log_changes
 from ingestion import contract as contracts
@@ -45,10 +46,13 @@ from ingestion.stream import (
     Window,
 )
 
+LARGE, GROUP = 4096, 4 * 2**20
+"""Bytes of a row that are many, and of such rows that are loaded at once."""
+
 log = logging.getLogger("ingestion")
 
-BATCH = 10_000
-"""Rows that are typed at once."""
+BATCH, SIZE = 10_000, 16 * 2**20
+"""Rows after which those that were read are typed at once, and bytes of tables."""
 
 Item = Page | Changes | KeySweep | Recheck | Gone
 """What readers yield."""
@@ -263,7 +267,7 @@ class _Reading:
                     yield from flush()
                 if is_page:
                     batch.append(item)
-                    if sum(len(page.rows) for page in batch) >= BATCH:
+                    if sum(len(page.rows) for page in batch) >= BATCH or sum(map(_size, batch)) >= SIZE:
                         yield from flush()
                 elif isinstance(item, KeySweep):
                     yield from self._sweep(item)
@@ -304,11 +308,20 @@ class _Reading:
         self.unknown |= typed.unknown
         self._count(typed.accepted.num_rows, new.num_rows, rejected.num_rows)
         if new.num_rows:
-            yield conform(self.stream.columns, new)
+            yield self._to_land(conform(self.stream.columns, new))
         if rejected.num_rows:
             yield rejected_rows(self.stream, self.run, rejected)
         if marks := self._emptied_scopes(pages, typed.accepted, rejected):
             yield conform(self.stream.columns, pa.Table.from_pylist(marks))
+
+    def _to_land(self, rows: pa.Table) -> Any:
+        """Rows for dlt; large ones in a file, as it would hold thousands of them, and in groups that are small, since
+        DuckDB loads as many rows of one as there are in a vector of its own at once."""
+        if rows.nbytes < max(GROUP, rows.num_rows * LARGE):
+            return rows
+        size = max(1, rows.num_rows * GROUP // rows.nbytes)
+        pq.write_table(rows, file := self._file(), row_group_size=size)
+        return dlt.mark.with_file_import(str(file), "parquet", rows.num_rows)
 
     def _query(self, query: Query, observed_at: datetime) -> Iterator[Any]:
         """Rows by the million: typed on their way into a Parquet file, which dlt imports as it is."""
@@ -633,6 +646,11 @@ class _Reading:
             return None
         ((newest,),) = self.db.execute(f"select max({VERSION}) from {self.raw}").fetchall()
         return f"{newest or ''}+"
+
+
+def _size(page: Page) -> int:
+    """Bytes of a page, if it is a table: answers of an API are small."""
+    return page.rows.nbytes if isinstance(page.rows, pa.Table) else 0
 
 
 def _are_alike(one: Page, other: Page) -> bool:

@@ -214,9 +214,9 @@ def _column_name(header: str, number: int) -> str:
     return name if name[:1].isalpha() else f"column_{name or number}"
 
 
-def unique(name: str, taken: Container[str], form: str = "{} ({})") -> str:
-    """`name`, with a number if it is taken."""
-    names = itertools.chain([name], (form.format(name, number) for number in itertools.count(2)))
+def unique(name: str, taken: Container[str], form: str = "{} ({})", first: int = 2) -> str:
+    """`name`, with a number, from `first` on, if it is taken."""
+    names = itertools.chain([name], (form.format(name, number) for number in itertools.count(first)))
     return next(each for each in names if each not in taken)
 
 

@@ -31,15 +31,19 @@ def read(file, width=None, first=1, is_strict=True):
     for lines in file.lines(first, width or file.width, is_strict=is_strict):
         numbers = lines.table["number"].to_pylist()
         assert numbers == sorted(numbers) and lines.others == sorted(lines.others)
-        cells = zip(*(column.to_pylist() for column in lines.table.columns[1:]), strict=True)
+        columns = [column.to_pylist() for column in lines.table.columns[1:]]
+        is_wide = lines.table.column_names[1:] == ["cells"]
+        cells = map(tuple, columns[0]) if is_wide else zip(*columns, strict=True)
         rows |= dict(zip(numbers, cells, strict=True))
         others |= {number: (reason, line) for number, reason, line in lines.others}
     return rows, others
 
 
+@pytest.mark.parametrize("wide", [2, files.WIDE])
 @pytest.mark.parametrize("block", [5, 64, files.BLOCK])
-def test_broken_lines_are_put_aside_alone_and_as_they_stand(written, block, monkeypatch):
+def test_broken_lines_are_put_aside_alone_and_as_they_stand(written, block, wide, monkeypatch):
     monkeypatch.setattr(files, "BLOCK", block)
+    monkeypatch.setattr(files, "WIDE", wide)
     lines = [b"a,b", b'1,5" pipe', b'2,"open', b'3,"x"y', b'4,"fine', b'over ""two"""', b"", b"5", b"6,x,y", b"7,\xe9"]
     file = written(b"\r\n".join([*lines, b" ,", b'8,"",', b"9,"]), encoding="utf-8")
     rows, others = read(file, 2)
@@ -80,8 +84,10 @@ def as_csv_reads(text, width):
     return rows, put_aside
 
 
-def test_lines_are_read_as_csv_reads_them_one_by_one(written, monkeypatch):
+@pytest.mark.parametrize("wide", [1, files.WIDE])
+def test_lines_are_read_as_csv_reads_them_one_by_one(written, wide, monkeypatch):
     """Random texts of quotes, delimiters and line breaks, in blocks of any size."""
+    monkeypatch.setattr(files, "WIDE", wide)
     pieces = ["a", "1", '"', '""', ",", ",", "\n", "\r\n", "\r", " ", "é", '"x"', '"a,b"', '"a\nb"', '",', '\n"', ";"]
     cells = ["", "1", "abc", '"q"', '"a ""b"""', '"x\ny"', "é", '5" pipe', ' "z"', '"a,b"']
     for seed in range(300):

@@ -382,3 +382,22 @@ def test_events_are_appended_once(warehouse, readings):
         readings.next = pages
         assert counts(warehouse.run(system)["events"]) == expected, "and what is not seen again is not gone"
     assert warehouse.query("select count(*), count(distinct _key) from raw_made_up.events") == [(3, 3)]
+
+
+@BOTH
+def test_large_tables_are_typed_one_by_one_and_land_as_they_are(things, warehouse, monkeypatch):
+    """By their bytes, however few rows they have; small ones together."""
+    monkeypatch.setattr(reading, "GROUP", 1000)
+    monkeypatch.setattr(reading, "SIZE", 10_000)
+
+    def table(first, size):
+        rows = {"thing_id": [str(first), str(first + 1)], "label": ["x" * size] * 2, "amount": ["1.5"] * 2}
+        return Page(pa.table(rows), datetime.now(UTC))
+
+    def typed(size):
+        read = []
+        assert things(*(table(n, size) for n in (1, 3, 5)), report=lambda stream, rows: read.append(rows))[1] == 6
+        return read
+
+    assert typed(5) == [6] and typed(20_000) == [2, 4, 6]
+    assert current(warehouse) == [(n, "x" * 20_000) for n in range(1, 7)]

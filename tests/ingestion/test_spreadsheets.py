@@ -678,6 +678,60 @@ def test_lines_in_blocks(folder, monkeypatch, rows, size):
     assert [json.loads(text) for text in odd] == [f"{n},odd" for n in range(5, 31, 5)] + ["x,y", "z,"]
 
 
+# Files of thousands of columns
+
+
+WIDE = {"n": "integer", "c 5": "text?"}
+
+
+def wide(columns, rows):
+    """Lines of so many columns, and rows, some of them odd; two columns have the same name."""
+    names = ["n", "same", "same", *(f"c {n}" for n in range(3, columns))]
+    lines = [[str(row), *(f"{row}-{n}" if n % 3 else "" for n in range(1, columns))] for row in range(rows)]
+    lines[1][5] = '"5,""\n5"'
+    lines[2][0] = "x"
+    lines[3].pop()
+    return "\n".join([",".join(names), *map(",".join, lines), "", "," * (columns - 1), '"open', ""])
+
+
+def test_a_wide_file_is_read_as_any_other(folder, monkeypatch):
+    """Declared and not, by columns and by lists of cells."""
+    folder.put("wide.csv", wide(8, 6))
+    for tables in ({}, {"wide": {"all": {"files": "*", "types": WIDE}}}):
+        folder.declare(**tables)
+        (stream,) = tables or ["rows"]
+        found = []
+        for limit in (files.WIDE, 8):
+            monkeypatch.setattr(files, "WIDE", limit)
+            folder.state.clear()
+            rows, error = folder.read(stream)
+            assert not error and len(rows) == (4 if tables else 8)
+            found.append(([{**row, "_observed_at": None} for row in rows], folder.unfit))
+        assert found[0] == found[1]
+
+
+def test_a_file_of_thousands_of_columns(folder):
+    """What is not declared of it is one text a row, which lands whole."""
+    count = 16_384
+    folder.put("wide.csv", wide(count, 40))
+    cells = [[name] * count for name in ("n", *"abc")]
+    cells[0][1:] = ["same"] * (count - 1)
+    folder.put("wide.xlsx", xlsx({"W": [cells[0], [1, *cells[1][1:]], [2, *cells[2][1:]]]}))
+    folder.declare(
+        wide={"csv": {"files": "*.csv", "types": WIDE}}, book={"a": {"files": "*.xlsx", "types": {"n": "integer"}}}
+    )
+    assert folder.run("wide") == (41, 38, 0, 3, 0)
+    rows = folder.current("wide", "n, c_5, _unknown_fields")
+    assert [row[0] for row in rows] == [0, 1, *range(4, 40)] and rows[1][1] == '5,"\n5' and rows[2][1] == "4-5"
+    expected = {"same": "4-1", "same (2)": "4-2"} | {f"c {n}": f"4-{n}" for n in range(4, count) if n % 3 and n != 5}
+    assert json.loads(rows[2][2]) == expected
+    originals = {position: original for position, _, original in folder.rejected()}
+    assert originals["wide.csv:5"]["n"] == "x" and len(originals["wide.csv:5"]) == len(expected) + 6
+    assert folder.run("book") == (2, 2, 0, 0, 0)
+    (one, two) = folder.current("book", "n, _unknown_fields")
+    assert one[0] == 1 and json.loads(two[1])[f"same ({count - 1})"] == "b"
+
+
 def test_without_our_command_line(folder, tmp_path):
     """A plain dlt pipeline loads the source, and reads what is new the next time."""
 
