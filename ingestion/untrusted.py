@@ -3,7 +3,7 @@
 Every file ends as rows, or as a row of the stream `files` that says why not. `FileReader` is what the readers of
 spreadsheets, documents and images have in common; what it has read is noted in the state of each stream:
 
-    name -> [size, time of change or ETag]
+    name -> [size, time of change or ETag], or null if it has to be read again
 """
 
 import contextlib

@@ -642,6 +642,19 @@ def test_a_file_that_broke_on_the_way_and_is_what_it_was_before(folder, small_bl
     assert [n for (n,) in folder.current("n", "n")] == [1, 2, 3, 4, 5]
 
 
+def test_a_file_that_could_not_be_read_is_gone_with_it(folder):
+    path = folder.put("a.csv", "n\n")
+    folder.put("b.csv", "n\n")
+    path.unlink()
+    path.symlink_to("nowhere")
+    folder.run("files")
+    rows = folder.warehouse.current("raw_spreadsheets.files", "path, status")
+    assert dict(rows) == {"a.csv": "failed", "b.csv": "read"}
+    path.unlink()
+    folder.run("files")
+    assert folder.warehouse.current("raw_spreadsheets.files", "path, status") == [("b.csv", "read")]
+
+
 @pytest.mark.parametrize("full", [False, True])
 def test_rows_go_with_their_declaration(folder, full):
     declared = {"a": {"files": "a.csv", "types": {"n": "integer"}}, "b": {"files": "b.csv", "types": {"n": "integer"}}}
