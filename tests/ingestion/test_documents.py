@@ -20,6 +20,12 @@ def folder(tmp_path, monkeypatch):
     return tmp_path / "papers"
 
 
+@pytest.fixture
+def one_child(monkeypatch):
+    """Files are parsed one after the other: to start a parser takes longer than to read all that these tests have."""
+    monkeypatch.setattr(untrusted, "CHILDREN", 1)
+
+
 def invoice(folder, name="invoice.pdf", *lines):
     path = folder / name
     canvas = Canvas(str(path), invariant=1)
@@ -52,7 +58,7 @@ def counts(ledger, count="rows_loaded"):
     return {stream: row[count] for stream, row in ledger.items()}
 
 
-def test_a_document_in_three_places_lands_once_and_its_mail_names_it(folder, warehouse):
+def test_a_document_in_three_places_lands_once_and_its_mail_names_it(folder, warehouse, one_child):
     data = invoice(folder)
     invoice(folder, "copy.pdf")
     (folder / "mail.eml").write_bytes(sent := mail(("invoice.pdf", data), ("photo", b"\x89PNG\r\n\x1a\n\0")))
@@ -95,7 +101,7 @@ def test_the_first_name_of_a_content_says_how_it_is_read(folder, warehouse):
     assert warehouse.query("select count(*), max(_scope_rows) from raw_documents.chunks") == [(2, 2)]
 
 
-def test_only_what_is_new_or_has_changed_is_read(folder, warehouse):
+def test_only_what_is_new_or_has_changed_is_read(folder, warehouse, one_child):
     invoice(folder)
     (folder / "note.txt").write_text("First")
     (folder / "old.txt").write_text("Old")
@@ -123,7 +129,7 @@ def test_what_is_refused_now_has_no_text_any_more(folder, warehouse, monkeypatch
         assert [rows for _, rows in found] == [0] and found[0][0], stream
 
 
-def test_every_file_that_is_not_read_says_why(folder, warehouse, monkeypatch):
+def test_every_file_that_is_not_read_says_why(folder, warehouse, one_child, monkeypatch):
     monkeypatch.setattr(untrusted, "LARGEST", 5_000)
     whole = invoice(folder, "a.pdf")
     (folder / "a.pdf").unlink()
