@@ -36,7 +36,7 @@ _HEADERS = re.compile(
 )
 
 
-_LINE, _TEXT = re.compile(rb"[^\n]++"), re.compile(rb"\r?\n\r?\n")
+_TEXT = re.compile(rb"\r?\n\r?\n")
 
 
 def is_mail(data: bytes) -> bool:
@@ -48,8 +48,10 @@ def read(data: bytes) -> Content:
     """A mail as one page: its text, or what its HTML says if it has none. Raises Unreadable."""
     if data.count(b"\n") > LINES:
         raise Unreadable("refused", f"it has more than {LINES:,} lines")
-    if (longest := max((line.end() - line.start() for line in _LINE.finditer(data)), default=0)) > LINE:
-        raise Unreadable("refused", f"it has a line of {longest:,} bytes; {LINE:,} are allowed")
+    begin = 0
+    while len(data) - begin > LINE:
+        if not (begin := data.rfind(b"\n", begin, begin + LINE) + 1):
+            raise Unreadable("refused", f"it has a line of more than {LINE:,} bytes")
     if len(data) > HEAD and not _TEXT.search(data, 0, HEAD):
         raise Unreadable("refused", f"its headers have more than {HEAD:,} bytes")
     mail = BytesParser(policy=_Bounded(message_factory=_part_class())).parsebytes(data)
