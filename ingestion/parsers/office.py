@@ -139,7 +139,7 @@ class _Document:
             elif name in ("footnoteReference", "endnoteReference"):
                 note = self.notes.pop((name.replace("Reference", "s"), _get(element, "id")), None)
                 boxes += [] if note is None else [note]
-            elif name not in _UNSEEN:
+            elif name not in _UNSEEN and not _is_hidden(element):
                 yield from self._pieces(element, boxes)
 
     def _table(self, table: Element) -> None:
@@ -199,6 +199,12 @@ def _drawn(parent: Element) -> str:
     """The text of a paragraph or cell on a slide."""
     words = {"t": lambda element: element.text or "", "br": lambda _: "\n", "p": lambda _: "\n"}
     return "".join(words[name](element) for element in parent.iter() if (name := _name(element)) in words).strip("\n")
+
+
+def _is_hidden(run: Element) -> bool:
+    """Whether somebody has hidden this run of text: Word neither shows nor prints it."""
+    looks = (look for part in run if _name(part) == "rPr" for look in part)
+    return any(_name(look) == "vanish" and _get(look, "val") not in ("0", "false", "off") for look in looks)
 
 
 def _below(parent: Element, name: str) -> Iterator[Element]:

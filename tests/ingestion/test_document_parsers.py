@@ -253,6 +253,12 @@ def test_a_docx_gives_what_is_in_it_in_its_order():
     assert (document["created_at"], document["page_count"]) == ("2024-02-03T04:05:06+00:00", 4)
 
 
+def test_what_is_hidden_in_a_docx_is_not_seen():
+    runs = [("", "Seen"), ("<w:vanish/>", "hidden"), ('<w:vanish w:val="0"/>', " and shown")]
+    text = "".join(f"<w:r><w:rPr>{look}</w:rPr><w:t>{words}</w:t></w:r>" for look, words in runs)
+    assert Parsed(docx(f"<w:p>{text}</w:p>"), "a.docx").texts == ["Seen and shown"]
+
+
 def test_a_table_over_several_pages_is_cut_between_rows():
     row = "<w:tr><w:tc>{}</w:tc></w:tr>".format
     second = row("<w:p><w:r><w:lastRenderedPageBreak/><w:t>2</w:t></w:r></w:p>")
