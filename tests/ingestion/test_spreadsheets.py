@@ -10,7 +10,7 @@ from decimal import Decimal
 import dlt
 import openpyxl
 import pytest
-from conftest import counts
+from conftest import Warehouse, counts
 
 from ingestion import blocks, files, spreadsheets, untrusted
 from ingestion import contract as contracts
@@ -584,6 +584,49 @@ def test_a_file_that_is_declared_later_leaves_the_rows(folder):
         paths.append([[path for path, *_ in folder.current(stream)] for stream in ("rows", "claims")])
     undeclared = [["claims.csv", "claims.csv", "other.csv"], []]
     assert paths == [undeclared, [["other.csv"], ["claims.csv"]], undeclared]
+
+
+def _two_sheets(*names):
+    return {"stock_levels": {name: stock("a.xlsx", sheet=name)["acme"] for name in names}}
+
+
+@pytest.mark.parametrize("runs", [(False,), (True,), (False, True), (True, False)], ids=str)
+@pytest.mark.parametrize(
+    "after",
+    [
+        {},
+        {"stock_levels": stock("b.xlsx")},
+        _two_sheets("May"),
+        {"counts": {"all": {"files": "*.xlsx", "types": {"SKU": "text", "On hand": "integer"}}}},
+        {"stock_levels": stock("b.xlsx"), "counts": {"all": {"files": "a.xlsx", "types": {"SKU": "text"}}}},
+    ],
+    ids=["no table", "fewer files", "fewer sheets", "another stream", "some of each"],
+)
+def test_a_declaration_that_goes(folder, tmp_path, after, runs):
+    """Leaves what a warehouse has that never knew it, read anew or not."""
+    book = {"January": with_rows(["A", "", "2026-01-31", 1, 0]), "May": with_rows(["B", "", "2026-05-31", 2, 0])}
+    folder.put("a.xlsx", xlsx(book))
+    folder.put("b.xlsx", xlsx({"January": with_rows(["C", "", "2026-01-31", 3, 0])}))
+    folder.put("c.csv", "x\n")
+    both = _two_sheets("January", "May")["stock_levels"] | {"b": stock("b.xlsx")["acme"]}
+    folder.declare(stock_levels=both)
+    folder.warehouse.run("spreadsheets", streams=("rows", "stock_levels"))
+    assert len(folder.current("stock_levels")) == 3
+    folder.declare(**after)
+    streams = ("rows", "stock_levels", *({"counts"} & after.keys()))
+
+    def current():
+        return {stream: folder.current(stream) for stream in streams}
+
+    for full in runs:
+        ledgers = folder.warehouse.run("spreadsheets", streams=streams, full=full)
+        assert {row["status"] for row in ledgers.values()} == {"complete"}
+    found = current()
+    fresh = tmp_path / "fresh"
+    folder.monkeypatch.setenv("WAREHOUSE_DIR", str(fresh))
+    folder.warehouse = Warehouse(fresh)
+    folder.warehouse.run("spreadsheets", streams=streams)
+    assert found == current() and found["rows"]
 
 
 def test_a_column_that_is_renamed(folder):
