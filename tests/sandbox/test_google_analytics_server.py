@@ -1,3 +1,4 @@
+import functools
 import json
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
@@ -56,13 +57,18 @@ def sign_in(server, key=KEY, **claims):
     return ask(server, "/token", urlencode({"grant_type": GRANT, "assertion": assertion}))
 
 
+@functools.cache
+def token(server):
+    """One token for all reports of a test: to sign for it takes far longer than a report."""
+    return sign_in(server)[1]["access_token"]
+
+
 def report(server, status=200, path=REPORT, **asked):
     """An answer to a report."""
     body = {"dateRanges": [{"startDate": "2026-09-01", "endDate": "2026-09-30"}]} | asked
     for kind in ("dimensions", "metrics"):
         body[kind] = [{"name": name} for name in body.get(kind, [])]
-    token = sign_in(server)[1]["access_token"]
-    got, answer = ask(server, path, json.dumps(body), Authorization=f"Bearer {token}")
+    got, answer = ask(server, path, json.dumps(body), Authorization=f"Bearer {token(server)}")
     assert got == status, answer
     return answer
 
