@@ -2,6 +2,7 @@
 
 import hashlib
 import mimetypes
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -147,7 +148,7 @@ def _row(document_id: str, content: Content) -> dict[str, Any]:
         "reason": content.reason,
         "title": content.title,
         "author": content.author,
-        "language": told or (claimed if claimed.isalpha() and content.pages else None),
+        "language": told or (claimed if re.fullmatch("[a-z]{2,3}", claimed) and content.pages else None),
         "page_count": content.page_count,
         "character_count": None if content.page_count is None else sum(map(len, content.pages)),
         "created_at": content.created_at and content.created_at.isoformat(),

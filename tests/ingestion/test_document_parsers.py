@@ -548,6 +548,7 @@ def test_languages(name):
 def test_what_is_in_no_language():
     assert language("0123 4567 " * 100) is None
     assert Parsed(b"<html lang='fr-CA'><body>Bonjour", "a.html").document["language"] == "fr"
+    assert Parsed(b"<html lang='french'><body>Bonjour", "a.html").document["language"] is None
 
 
 # Files that are meant to do harm --------------------------------------------------------------------------------------
