@@ -154,11 +154,10 @@ def _blocks(
     held: list[tuple[pa.Table, pa.Table | None]] = []
     for number, piece in pieces:
         first = number - (number - 1) % ROWS
-        if held and (first > begin or size > SIZE):
-            yield _joined(sheet, begin, held)
-            held, size = [], 0
-        if not held:
-            begin = first if first > begin else number
+        if first > begin or size > SIZE:
+            if held:
+                yield _joined(sheet, begin, held)
+            held, size, begin = [], 0, first if first > begin else number
         rows, rejected = made(piece, begin)
         if rows.num_rows or rejected:
             held.append((rows, rejected))

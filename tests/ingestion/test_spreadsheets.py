@@ -12,7 +12,7 @@ import openpyxl
 import pytest
 from conftest import Warehouse, counts
 
-from ingestion import blocks, files, spreadsheets, untrusted
+from ingestion import blocks, files, grids, spreadsheets, untrusted
 from ingestion import contract as contracts
 from ingestion.errors import ConfigurationError, SourceError
 from ingestion.stream import Window
@@ -555,6 +555,46 @@ def test_a_file_grows_and_shrinks_and_vanishes(folder, small_blocks):
     run(full=True)
     assert current().keys() == {("declared/a.xlsx", 1), ("declared/a.xlsx", 4), ("a.csv", 1), ("b.csv", 1)}
     assert run() == ((0, 0, 0), (0, 0, 0))
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.xlsx"])
+@pytest.mark.parametrize("is_declared", [True, False])
+@pytest.mark.parametrize("rows, size", [(6, 2**20), (50, 1)], ids=["by rows", "by size"])
+def test_a_block_is_called_by_its_first_row(folder, monkeypatch, name, is_declared, rows, size):
+    """Whatever is above the header, and whatever is blank; of a file that has grown the end alone is new."""
+    monkeypatch.setattr(blocks, "ROWS", rows)
+    monkeypatch.setattr(blocks, "SIZE", size)
+    monkeypatch.setattr(files, "BLOCK", 16)
+    monkeypatch.setattr(grids, "BATCH", 2)
+    stream = "n" if is_declared else "rows"
+    folder.declare(**({"n": {"a": {"files": "*", "types": {"n": "text", "m": "text?"}}}} if is_declared else {}))
+
+    def put(count):
+        cells = [["Title", ""], ["", ""], ["n", "m"], *([" ", ""] for _ in range(4))]
+        cells += [[f"r{n}", "x"] for n in range(8, count + 1)]
+        folder.put(name, xlsx({"S": cells}) if name == "a.xlsx" else "".join(f"{a},{b}\n" for a, b in cells))
+
+    def current():
+        found = {}
+        for _, _, number, block in folder.current(stream):
+            found.setdefault(block, []).append(number)
+        return found
+
+    put(30)
+    folder.run(stream)
+    before = current()
+    assert sorted(n for numbers in before.values() for n in numbers)[-23:] == list(range(8, 31))
+    for block, numbers in before.items():
+        fixed = numbers[0] - (numbers[0] - 1) % rows
+        assert block in (fixed, numbers[0]) and numbers[-1] < fixed + rows
+    if size > 1:
+        assert all((block - 1) % rows == 0 for block in before), "also where its first rows are blank"
+    put(33)
+    read, loaded, unchanged, *_ = folder.run(stream)
+    after = current()
+    kept = [block for block in before if after.get(block) == before[block]]
+    assert kept == list(before)[: len(kept)] and len(kept) >= len(before) - 1
+    assert unchanged == sum(len(before[block]) for block in kept) and loaded == read - unchanged
 
 
 def test_what_vanishes_is_gone_beside_a_row_that_is_rejected(folder, small_blocks):
