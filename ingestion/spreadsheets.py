@@ -108,7 +108,8 @@ STREAMS = [
 OPTION = "SOURCES__SPREADSHEETS__FOLDER"
 
 TEXTS = (".csv", ".tsv", ".tab", ".txt", ".xls", ".xlsx", ".ods")
-"""Endings of files that are lines of cells, if they are text: many programs call those a workbook, too."""
+"""Endings of files that are lines of cells, if they are text: many programs call those a workbook, too. A declared
+file may have any name."""
 
 TEXT = ".text"
 """Ending of a copy that is text."""
@@ -136,6 +137,12 @@ def _declarations(tables: Any) -> list[Declaration]:
             glob_translate(each.options["files"])
         except ValueError as error:
             raise ConfigurationError(f"{each.option}.files: {error}") from error
+        encoding = each.options.get("encoding")
+        try:
+            if encoding is not None:
+                "".encode(encoding)
+        except (LookupError, ValueError) as error:
+            raise ConfigurationError(f"{each.option}.encoding: {error}") from error
     return found
 
 
@@ -175,7 +182,7 @@ class Reader(FileReader):
         """For a declared stream also how it is declared; `rows` takes what is not."""
         mark, found = super().mark(stream, file), self._declared(file)
         if stream.name == "files":
-            return mark
+            return [*mark, *self._encodings(file)] if found else mark
         if stream.name == "rows":
             return None if found else mark
         fingerprints = [each.fingerprint for each in found if each.stream.name == stream.name]
@@ -223,6 +230,10 @@ class Reader(FileReader):
     def _declared(self, file: File) -> list[Declaration]:
         return [each for each, names in self.declarations if names.match(file.label)]
 
+    def _encodings(self, file: File) -> list[str]:
+        """Those that a file is declared to have; empty is one that has to be found."""
+        return sorted({each.options.get("encoding", "") for each in self._declared(file)})
+
     def _idle(self, stream: Stream) -> list[str]:
         """Says which declarations of a stream are of no file."""
         return [
@@ -234,9 +245,10 @@ class Reader(FileReader):
     def _parsed(self, file: File) -> Outcome:
         """What became of a file; `rows` is a copy of it, if it is text."""
         known: dict[str, Any] = {"file": file, "observed_at": datetime.now(UTC)}
+        encodings = self._encodings(file)
         copy = Path(self.kept.name) / f"{hashlib.md5(file.label.encode()).hexdigest()}{TEXT}"
         try:
-            known["file_id"], data = self._at_once(file, lambda opened: _taken(opened, file.name, copy))
+            known["file_id"], data = self._at_once(file, lambda opened: _taken(opened, file.name, copy, encodings))
         except Unreadable as error:
             return Outcome(**known, status=error.status, reason=error.reason)
         except Exception as error:  # of the file system, whichever it is
@@ -263,19 +275,23 @@ def _tables(book: TextFile | Workbook, found: list[Declaration]) -> list[Table]:
     return list(tables.values())
 
 
-def _is_text(start: bytes) -> bool:
-    """Whether a file that begins so is lines of cells."""
+def _is_text(start: bytes, encodings: list[str]) -> bool:
+    """Whether a file that begins so is lines of cells; where it is declared to have an encoding, as that reads it."""
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return True
-    return b"\0" not in start and not start.removeprefix(codecs.BOM_UTF8).lstrip().lower().startswith(NO_TEXT)
+    if start.removeprefix(codecs.BOM_UTF8).lstrip().lower().startswith(NO_TEXT):
+        return False
+    return any("\0" not in start.decode(each or "latin-1", "replace") for each in encodings or [""])
 
 
-def _taken(opened: BinaryIO, name: str, copy: Path) -> tuple[str, bytes | None]:
-    """SHA-256 of a file's bytes, and those, if it is no text; that is copied. Raises Unreadable."""
+def _taken(opened: BinaryIO, name: str, copy: Path, encodings: list[str]) -> tuple[str, bytes | None]:
+    """SHA-256 of a file's bytes, and those, if it is no text; that is copied. Raises Unreadable.
+
+    `encodings` are declared ones, empty where one has to be found; there is none of a file that is not declared."""
     start = opened.read(START)
     if not start or (len(start) < START and not start.strip()):
         raise Unreadable("empty", "there is nothing in it")
-    if not name.lower().endswith(TEXTS) or not _is_text(start):
+    if not (encodings or name.lower().endswith(TEXTS)) or not _is_text(start, encodings):
         data = start + opened.read(LARGEST)
         if len(data) > LARGEST:
             raise Unreadable("refused", f"it has more than {LARGEST:,} bytes, and is no text")
@@ -287,7 +303,7 @@ def _taken(opened: BinaryIO, name: str, copy: Path) -> tuple[str, bytes | None]:
             file.write(start)
             end = max(start.rfind(b"\n"), start.rfind(b"\r"))
             line = line + len(start) if end < 0 else len(start) - end
-            if line > LONGEST:
+            if line > LONGEST and not any(encodings):  # in others lines may end with other bytes
                 raise Unreadable("unsupported", f"it has a line of more than {LONGEST:,} bytes: this is no table")
             start = opened.read(2**20)
     return hashed.hexdigest(), None
