@@ -28,7 +28,7 @@ SAID = ("samples_read", "sampling_space")  # only if GA4 did not count all event
 
 @functools.cache
 def key() -> dict:
-    return service_account.new_key()
+    return service_account.new_key(1024)
 
 
 class Account:

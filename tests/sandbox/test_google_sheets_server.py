@@ -13,7 +13,7 @@ from sandbox import google_sheets, service_account
 from sandbox.google_sheets import DRIVE_SCOPE, SHEETS_SCOPE, masked
 from tests.specification import specification
 
-KEY = service_account.new_key()
+KEY = service_account.new_key(1024)
 GRID = [
     ["Month", "Target", "", None],
     [{"date": "2026-01-01"}, 12.5, True, {"error": "#REF!"}],
