@@ -241,20 +241,20 @@ class CsvFile:
 
 
 def _found_encoding(path: Path) -> str:
-    """By its mark, or whether all of it is UTF-8."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
+    """By its mark, or whether it is UTF-8, but for damaged places here and there."""
+    damaged = others = 0
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
     with path.open("rb") as file:
-        start = file.read(2)
-        if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
             return "utf-16"
-        try:
-            decoder.decode(start)
-            while block := file.read(BLOCK):
-                decoder.decode(block)
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            return "cp1252"
-    return "utf-8"
+        file.seek(0)
+        while block := file.read(BLOCK):
+            text = decoder.decode(block)
+            if not text.isascii():
+                damaged += (marks := text.count("\ufffd") - block.count("\ufffd".encode()))
+                others += len(text) - len(text.encode("ascii", "ignore")) - marks
+    damaged += len(decoder.decode(b"", final=True))
+    return "utf-8" if damaged < max(others, 1) else "cp1252"
 
 
 def _fit(lines: list[bytes], delimiter: str) -> tuple[int, int]:

@@ -16,13 +16,15 @@ from ingestion.errors import SourceError, explain, keep_secret
 @dataclasses.dataclass(frozen=True)
 class File:
     """A file of a folder: its name below it, its size in bytes, what changes with its content, and when that was last
-    changed (UTC), where the folder knows. `is_link`: it is a link to a folder, which is not followed."""
+    changed (UTC), where the folder knows. `is_link`: it is a link to a folder, which is not followed. `is_unlisted`: it
+    is a folder whose files nobody tells us."""
 
     name: str
     size: int
     changed: str
     modified_at: datetime | None = None
     is_link: bool = False
+    is_unlisted: bool = False
 
     @property
     def label(self) -> str:
@@ -66,19 +68,20 @@ class Folder:
             links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
             for name in [*names, *links]:
                 with contextlib.suppress(FileNotFoundError):  # it is gone meanwhile
-                    found.append(self._file(os.path.join(folder, name), name in links))
+                    found.append(self._file(os.path.join(folder, name), is_link=name in links))
         for error in unreadable:
             if error.filename == self.root and os.path.exists(self.root):
                 raise error
-        return found + [self._file(error.filename) for error in unreadable if error.filename != self.root]
+        folders = [error.filename for error in unreadable if error.filename != self.root]
+        return found + [self._file(folder, is_unlisted=True) for folder in folders]
 
-    def _file(self, path: str, is_link: bool = False) -> File:
+    def _file(self, path: str, **what: bool) -> File:
         try:
             status = os.stat(path)
         except OSError:  # a link to nowhere or in a circle
             status = os.lstat(path)
         changed = datetime.fromtimestamp(status.st_mtime, UTC)
-        return File(os.path.relpath(path, self.root), status.st_size, str(status.st_mtime), changed, is_link)
+        return File(os.path.relpath(path, self.root), status.st_size, str(status.st_mtime), changed, **what)
 
     def _remote(self) -> list[File]:
         return [

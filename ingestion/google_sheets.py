@@ -213,7 +213,7 @@ class Reader:
             )
 
     def _tables(self, stream: Stream, window: Window, failures: list[str]) -> Iterator[Page]:
-        done = window.state.setdefault("tables", {})
+        done = window.state.setdefault("tables", dict.fromkeys(window.forgotten.get("tables", {})))
         found = {each.name: each for each in self.declarations if each.stream.name == stream.name}
         for name in sorted(done.keys() - found.keys()):  # declared no longer
             yield Page(empty(stream.contract), datetime.now(UTC), scopes=[name])

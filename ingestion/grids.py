@@ -38,6 +38,9 @@ ORIGIN = date(1899, 12, 30)
 _ISO = r"\s*\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?\s*"
 """A time without zone."""
 
+_THOUSANDS = r"\s*[+-]?[1-9]\d{0,2}(\.\d{3})+(,\d*)?\s*"
+"""A number in which dots divide the thousands."""
+
 Row = tuple[int, list[Any]]
 """Its number, from 1, and its cells: text, number, bool, date, datetime (without zone), None or ErrorCell."""
 
@@ -281,7 +284,7 @@ class Texts:
 
         def one_of(index: int, *names: str) -> str:
             parts = [f"{name}{index}" for name in names if f"{name}{index}" in columns]
-            parts = [f"nullif({part}, '')" if part.startswith("text") else part for part in parts]
+            parts = [_visible(part) if part.startswith("text") else part for part in parts]
             return f"coalesce({', '.join(parts)})" if parts else "cast(null as varchar)"
 
         fields: dict[str, str] = {}
@@ -312,27 +315,36 @@ class Texts:
             ORIGINAL: f"{whole}[:-2] || coalesce(',' || rest[2:], '}}')",
         }
         select = [f"cast({sql} as varchar) as {quote(name)}" for name, sql in (fields | own).items()]
-        filled = [f"nullif(trim({name}), '')" for name in sorted(columns - {"number"})]
+        filled = [_visible(name) for name in sorted(columns - {"number"})]
         is_filled = f"coalesce({', '.join(filled) or 'null'}) is not null"
         return f"select {', '.join(select)} from (select *, {rest} as rest from cells where {is_filled})"
 
     def _translated(self, f: Field, text: str) -> str:
         """SQL for a text in the contract's form; one that does not fit the dialect stays as it is, and the contract
         rejects it."""
-        date_format, zone = literal(self.declaration.date_format), literal(self.time_zone)
         if f.type == "DATE":
-            parsed = f"try_strptime({text}, {date_format})"
+            parsed = self._parsed(text)
             day = f"case when {parsed} = date_trunc('day', {parsed}) then strftime({parsed}, '%Y-%m-%d') end"
             return f"coalesce({day}, {text})"
         if f.type.startswith("TIMESTAMP"):
             iso = f"case when regexp_full_match({text}, {literal(_ISO)}) then try_cast({text} as timestamp) end"
-            local = f"coalesce(try_strptime({text}, {date_format}), {iso})"
-            return f"coalesce(cast(timezone({zone}, {local}) as varchar), {text})"
+            local = f"timezone({literal(self.time_zone)}, coalesce({self._parsed(text)}, {iso}))"
+            return f"coalesce(cast({local} as varchar), {text})"
         if f.type.startswith(("DECIMAL", "DOUBLE")) and self.declaration.decimal == ",":
-            # Only dots before three digits divide thousands; 12.50 becomes 12,50, which the contract rejects.
-            plain = rf"regexp_replace({text}, '\.(\d{{3}})\b', '\1', 'g')"
+            # Any other dot becomes a comma, which the contract rejects: what 12.50 or 0.500 is to say is not known.
+            plain = f"if(regexp_full_match({text}, {literal(_THOUSANDS)}), replace({text}, '.', ''), {text})"
             return f"translate({plain}, '.,', ',.')"
         return text
+
+    def _parsed(self, text: str) -> str:
+        """SQL for the moment that a text is in the declared format, without a zone. DuckDB takes 26 for a year, too."""
+        parsed = f"try_strptime({text}, {literal(self.declaration.date_format)})"
+        return f"if(year({parsed}) >= 1000, {parsed}, null)"
+
+
+def _visible(text: str) -> str:
+    """SQL for a text that is null if nobody sees anything of it."""
+    return rf"case when regexp_matches({text}, '[^\s\p{{Z}}\p{{C}}]') then {text} end"
 
 
 def _without_nulls(members: Iterable[str], *more: str) -> str:

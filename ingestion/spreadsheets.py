@@ -163,7 +163,7 @@ class Reader(FileReader):
 
     def __init__(self, folder: str, storage: dict[str, Any] | None, tables: dict[str, Any] | None) -> None:
         self.declarations = [
-            (each, re.compile(glob_translate(each.options["files"]))) for each in _declarations(tables)
+            (each, re.compile(glob_translate(each.options["files"]), re.IGNORECASE)) for each in _declarations(tables)
         ]
         self.db = contracts.engine(threads=1)
         super().__init__(folder, OPTION, storage)
@@ -319,7 +319,7 @@ def spreadsheets(
     """The rows of the spreadsheets below a folder.
 
     `folder` is a local one or a URL, as s3://bucket/partners; `storage` are fsspec's options for it, as key and secret.
-    `tables`: see `tables`; where a table is say `files` (a pattern below the folder: orders/*/*.csv), `sheet` (default:
-    the first with cells), and of texts `encoding` and `delimiter` (found, if not given).
+    `tables`: see `tables`; where a table is say `files` (a pattern below the folder, in any case: orders/*/*.csv),
+    `sheet` (default: the first with cells), and of texts `encoding` and `delimiter` (found, if not given).
     """
     return resources([*STREAMS, *declared(tables)], Reader(folder, storage, tables), run)

@@ -141,7 +141,8 @@ class FileReader:
                 done[name] = marks[name]
             except SourceError as error:
                 failures.append(f"{name}: {error}")
-        vanished = sorted(name for name in done if marks.get(name) is None)
+        unlisted = tuple(f"{file.label}/" for file in self.files if file.is_unlisted)
+        vanished = sorted(name for name in done if marks.get(name) is None and not name.startswith(unlisted))
         if 2 * len(self.files) < len(done) and not window.accept_deletes:
             failures.append(
                 f"there are {len(self.files):,} files where {len(done):,} were; what is missing stays as it was. Is "
@@ -248,6 +249,8 @@ class FileReader:
         """What `read` makes of an open file that stays as it is meanwhile; raises as `_bytes` does."""
         if file.is_link:
             raise Unreadable("refused", "it is a link to a folder, which is not followed")
+        if file.is_unlisted:
+            raise SourceError("it is a folder that can't be listed; what was read of it before stays as it was")
         for _ in range(PASSES):
             try:
                 with self.folder.open_own(file.name) as opened:

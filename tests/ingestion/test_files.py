@@ -115,8 +115,9 @@ def test_lines_are_read_as_csv_reads_them_one_by_one(written, wide, monkeypatch)
         ("a;b\r\n1;Müller €\r\n".encode("utf-16"), "utf-16", "Müller €"),
         (codecs.BOM_UTF16_BE + "a;b\n1;Müller\n".encode("utf-16-be"), "utf-16", "Müller"),
         (b"a;b\n" + (b"x" * 1000 + b";1\n") * 6000 + "1;Müller\n".encode("cp1252"), "cp1252", "Müller"),
+        ("a;b\n1;M\ufffdller\n".encode(), "utf-8", "M\ufffdller"),
     ],
-    ids=["utf-8", "with a mark", "cp1252", "utf-16", "utf-16 of the other order", "late"],
+    ids=["utf-8", "with a mark", "cp1252", "utf-16", "utf-16 of the other order", "late", "replaced before"],
 )
 def test_the_encoding_is_found(written, data, encoding, cell):
     file = written(data)
@@ -124,6 +125,11 @@ def test_the_encoding_is_found(written, data, encoding, cell):
     assert next(file.head()) == (1, 2, ["a", "b"])
     rows, others = read(file)
     assert rows[max(rows)][1] == cell and not others
+
+
+def test_one_damaged_line_makes_no_other_encoding(written):
+    rows, others = read(written("a;b\n1;Müller\n2;Größe\n".encode() + b"3;Zo\xc3\n"))
+    assert [cells[1] for cells in rows.values()] == ["b", "Müller", "Größe"] and [*others] == [4]
 
 
 @pytest.mark.parametrize(

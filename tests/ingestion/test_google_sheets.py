@@ -380,7 +380,8 @@ def test_a_changed_declaration_is_read_again(drive):
     assert len(drive.read()[0]) == 2
 
 
-def test_a_table_that_is_no_longer_declared_has_no_rows(drive, run, current):
+@pytest.mark.parametrize("full", [False, True])
+def test_a_table_that_is_no_longer_declared_has_no_rows(drive, run, current, full):
     """A renamed sheet is the same table, once its range is corrected."""
     drive.tables["targets"]["other"] = DECLARED | {"spreadsheet": OTHER}
     drive.write(OTHER, Targets=[HEADER, target()])
@@ -388,14 +389,14 @@ def test_a_table_that_is_no_longer_declared_has_no_rows(drive, run, current):
     drive.tables["targets"].pop("other")
     drive.books[PLAN]["sheets"][0]["title"] = "2026"
     drive.books[PLAN]["modified_at"] = "2026-03-02T12:00:00.000Z"
-    row = run()
+    row = run(full=full)
     assert "'Plan' has no sheet 'Targets', but '2026'. Was it renamed or deleted? Correct it there, or" in row["error"]
     assert [name for name, *_ in current()] == ["plan", "plan"], "of the other one there is none, of this one the old"
     drive.tables["targets"]["plan"]["range"] = "2026!A:H"
     assert run()["status"] == "complete"
     assert current("declaration, sheet") == [("plan", "2026")] * 2
     drive.tables = {"targets": {}}
-    assert run()["status"] == "complete" and current() == []
+    assert run(full=full)["status"] == "complete" and current() == []
 
 
 def test_what_changes_while_it_is_read_is_read_again(drive):

@@ -135,21 +135,42 @@ def test_dialects(folder):
 
 
 def test_decimal_comma(folder):
-    """A point is not taken for a thousands separator where it can't be one: 12.50 is never 1250."""
-    good = {"1.234,50": "1234.5", "1.234.567": "1234567", "0,1234": "0.1234", "-5": "-5", ",5": "0.5"}
+    """A point is not taken for a thousands separator where it can't be one: 12.50 is never 1250, and 0.500 not 500."""
+    good = {"1.234,50": "1234.5", "1.234.567": "1234567", "0,1234": "0.1234", "-5.000": "-5000", ",5": "0.5"}
     day = "28.02.2026"
     lines = [f"K-{n};1;{day};;;DE;s;;2;{price};EUR;0,57;0" for n, price in enumerate(good)]
-    bad = [(day, "3", "12.50"), ("2026-02-28 x", "3", "1"), ("30.02.2026", "3", "1"), (day, "3,5", "1")]
+    bad = [(day, "3", price) for price in ("12.50", "0.500", "1234.567,89", "1.23.456")]
+    bad += [("2026-02-28 x", "3", "1"), ("30.02.2026", "3", "1"), ("01.02.26", "3", "1"), (day, "3,5", "1")]
     lines += [f"L-{n};1;{on};;;DE;s;;{many};{price};EUR;0;0" for n, (on, many, price) in enumerate(bad)]
     folder.write(*lines, name="kontor/orders_1.csv", header=HEADER.replace(",", ";"))
-    assert folder.run() == (9, 5, 0, 4, 0)
+    assert folder.run() == (13, 5, 0, 8, 0)
     assert folder.rows("unit_price") == [(Decimal(price),) for price in good.values()]
     assert {reason for _, reason, _ in folder.rejected()} == {
         "unit_price: '12,50' is not a decimal(18,4)",
+        "unit_price: '0,500' is not a decimal(18,4)",
+        "unit_price: '1234,567.89' is not a decimal(18,4)",
+        "unit_price: '1,23,456' is not a decimal(18,4)",
         "ordered_on: '2026-02-28 x' is not a date",
         "ordered_on: '30.02.2026' is not a date",
+        "ordered_on: '01.02.26' is not a date",
         "quantity: '3,5' is not an integer",
     }
+
+
+@pytest.mark.parametrize("blank", [" ", "\u00a0", "\u200b", "\ufeff "])
+def test_what_nobody_sees_is_nothing(folder, blank):
+    text = f"sku,counted_on,on_hand,reserved\n{blank},2026-03-01,5,1\nA,2026-03-01,5,{blank}\n{blank},{blank},,\n"
+    folder.put("stock.csv", text)
+    folder.declare(stock_levels=stock("*", columns={"product_name": "", "warehouse": ""}))
+    rows, _ = folder.read("stock_levels")
+    assert [(row["sku"], row["reserved"]) for row in rows] == [("A", None)]
+    assert folder.unfit == [("stock.csv:2", "sku: is missing")]
+
+
+def test_the_case_of_a_name_is_no_matter(folder):
+    folder.write(line(1), name="acme/ORDERS.CSV")
+    folder.write(line(2), name="acme/a.csv")
+    assert len(folder.read()[0]) == 2
 
 
 def test_broken_lines_are_rejected_alone(folder):

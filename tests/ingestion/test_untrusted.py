@@ -110,6 +110,31 @@ def test_rows_of_files_land_once_and_what_vanishes_is_gone(folder, system, wareh
     assert warehouse.query("select count(*), count(distinct _key) from raw_odd.words") == [(7, 4)]
 
 
+@pytest.mark.parametrize("full", [False, True])
+def test_what_is_in_a_folder_that_nobody_tells_us_is_not_gone(folder, system, warehouse, monkeypatch, full):
+    (folder / "b").mkdir()
+    for name in ("a.txt", "b/b.txt", "bc.txt", "d.txt"):
+        (folder / name).write_text("many 1")
+    warehouse.run(system)
+    (folder / "bc.txt").unlink()
+    whole = os.scandir
+
+    def scandir(path):
+        if path == str(folder / "b"):
+            raise PermissionError(13, "Permission denied", path)
+        return whole(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    row = warehouse.run(system, full=full)["files"]
+    assert row["status"] == "failed" and "b: " in row["error"]
+    gone = "select path from raw_odd.files where _mark = 'gone'"
+    assert warehouse.query(gone) == [("bc.txt",)]
+    monkeypatch.setattr(os, "scandir", whole)
+    (folder / "b" / "b.txt").unlink()
+    assert warehouse.run(system)["files"]["status"] == "complete"
+    assert sorted(set(warehouse.query(gone))) == [("b",), ("b/b.txt",), ("bc.txt",)]
+
+
 def test_a_folder_that_is_suddenly_empty_is_not_believed(folder, system, warehouse):
     for name in "abc":
         (folder / name).write_text("many 2")
