@@ -17,7 +17,7 @@ shutil.copytree(
 )
 os.environ["DLT_PROJECT_DIR"] = _settings.name
 
-# What dbt parses once for all workers, and for the pytest that a test runs on a copy: see tests/project/copies.py.
+# What dbt parses once for all workers, and for the pytest that a test runs on a copy: see tests/copies.py.
 if "CATCHMENT_PARSED" not in os.environ:
     _parsed = tempfile.TemporaryDirectory(prefix="catchment-parsed-")
     Path(_parsed.name, "project").symlink_to(Path(__file__).parents[1])
@@ -29,11 +29,6 @@ gc.set_threshold(100_000, 20, 50)
 
 # A shell starts background jobs with Ctrl-C ignored, and so would be what the tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The module that takes by far the longest is begun first: last, it would keep one worker, and the others wait."""
-    items.sort(key=lambda item: item.path.name != "test_truth.py")
 
 
 @pytest.hookimpl(trylast=True)

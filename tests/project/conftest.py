@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from copies import Copy
 
 from ingestion.pipeline import opened
 from ingestion.systems import all_systems
+from tests.copies import Copy
 
 
 @pytest.fixture(scope="session")

@@ -6,11 +6,11 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from copies import Copy
 from test_portable_sql import RULES, finds, portable_text
 
 from ingestion.__main__ import _parser
 from ingestion.systems import built_in
+from tests.copies import Copy
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -6,8 +6,9 @@ from decimal import Decimal
 
 import duckdb
 import pytest
-from copies import Copy
 from test_docs import page, script
+
+from tests.copies import Copy
 
 # Two customers; five orders, one of a guest; a line per unit; an order paid in two parts; amounts of half a cent.
 RAW = """

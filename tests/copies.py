@@ -15,7 +15,7 @@ from pathlib import Path
 
 import duckdb
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 SHARED = Path(os.environ["CATCHMENT_PARSED"])  # see tests/conftest.py
 LOCAL = ("DBT_", "DLT_", "SANDBOX_", "SOURCES__", "WAREHOUSE_DIR")  # what the user has set is not for copies
 ENVIRONMENT = {

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from copies import Copy
 
 import sandbox
 from tests.comparison import differences
+from tests.copies import Copy
 
 SCALE, DAYS = 0.05, 40
 # Mailchimp no longer has what erased recipients did; we keep it.
