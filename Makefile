@@ -41,11 +41,11 @@ build: setup  ## Build and test the models (dbt build)
 docs: setup  ## Generate the docs; `dbt docs serve` shows them
 	@dbt docs generate
 
-test: setup  ## Run the project's tests, but for those below that take long
-	@python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore tests/truth --ignore tests/chaos --ignore tests/parity --ignore tests/samples
+test: setup  ## Run the project's tests, but for those that build whole companies
+	@python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore tests/long --ignore tests/chaos --ignore tests/parity --ignore tests/samples
 
-truth: setup  ## Build the sandbox's company, and again 40 days later, and compare the marts with what is true
-	@python -m pytest tests/truth -n 0
+test-long: setup  ## Run those that build whole companies: marts beside what is true, pages of the docs as they stand
+	@python -m pytest tests/long -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: setup  ## Check format and style of Python and SQL
 	@ruff check . && ruff format --check . && sqlfmt --check -q models macros tests
@@ -111,5 +111,5 @@ clean:  ## Remove the warehouse, the sandbox, and what dbt wrote
 	@test ! -x $(BIN)/python || $(BIN)/python -m sandbox reset
 	@rm -rf warehouse target logs
 
-.PHONY: help setup demo ingest build docs test truth lint format bench bench-rest bench-sessions bench-events bench-devices bench-capture bench-files bench-sentiment bench-daily bench-scale chaos chaos-live \
+.PHONY: help setup demo ingest build docs test test-long lint format bench bench-rest bench-sessions bench-events bench-devices bench-capture bench-files bench-sentiment bench-daily bench-scale chaos chaos-live \
 	spark-up spark-down parity samples lock clean

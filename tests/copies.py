@@ -12,8 +12,12 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import duckdb
+
+from ingestion.pipeline import opened
+from ingestion.systems import all_systems
 
 ROOT = Path(__file__).parents[1]
 SHARED = Path(os.environ["CATCHMENT_PARSED"])  # see tests/conftest.py
@@ -51,6 +55,12 @@ class Copy:
         for file in parsed():
             shutil.copy(file, self.target)
         self.environment = ENVIRONMENT | {"SANDBOX_ROOT": str(self.sandbox), "SANDBOX_SCALE": str(scale)}
+
+    def make_warehouse(self) -> None:
+        """Makes its warehouse, in which no system has loaded anything."""
+        settings = {"WAREHOUSE_DIR": str(self.warehouse), "DBT_TARGET": "sandbox"}
+        with mock.patch.dict(os.environ, settings), opened(all_systems().values()):
+            pass
 
     def run(self, bash: str) -> str:
         """What a bash script prints; fails with it if the script does. Nothing that it started lives on."""

@@ -4,8 +4,6 @@ import json
 
 import pytest
 
-from ingestion.pipeline import opened
-from ingestion.systems import all_systems
 from tests.copies import Copy
 
 
@@ -13,11 +11,7 @@ from tests.copies import Copy
 def dbt(tmp_path_factory):
     """A copy of the project with a warehouse in which no system has loaded anything."""
     copy = Copy(tmp_path_factory.mktemp("dbt"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WAREHOUSE_DIR", str(copy.warehouse))
-        patch.setenv("DBT_TARGET", "sandbox")
-        with opened(all_systems().values()):
-            pass
+    copy.make_warehouse()
     return copy
 
 

@@ -1,6 +1,6 @@
 with
     claims as (select * from {{ ref("stg_spreadsheets__claims") }}),
-    -- One that is in several files or rows is as the newest file says.
+    -- One that is in several files or rows is as the last of them says, by name.
     ranked_cte as (
         select
             *,

@@ -1,14 +1,13 @@
 """A shop that has nothing in common with ours gets into the marts in SQL alone, by the steps of docs/own_shop.md."""
 
-import shutil
 from datetime import date, datetime
 from decimal import Decimal
 
 import duckdb
 import pytest
-from test_docs import page, script
 
 from tests.copies import Copy
+from tests.pages import page, script
 
 # Two customers; five orders, one of a guest; a line per unit; an order paid in two parts; amounts of half a cent.
 RAW = """
@@ -41,12 +40,11 @@ insert into raw_exchange_rates.rates by name
 
 
 @pytest.fixture
-def project(tmp_path, dbt):
+def project(tmp_path):
     """A copy of the project, whose warehouse has our systems' raw tables, empty, and those of the other shop."""
     copy = Copy(tmp_path)
     copy.environment["DBT_WRITE_JSON"] = "false"  # nothing here reads dbt's artifacts
-    copy.warehouse.mkdir()
-    shutil.copy(dbt.warehouse / "sandbox.duckdb", copy.warehouse)
+    copy.make_warehouse()
     change(copy, RAW)
     return copy
 
