@@ -132,7 +132,7 @@ def test_an_archive_of_events(storage, tmp_path):
     table = tmp_path / "a.parquet"
     duckdb.sql("select 'p' || i as messageId, 'page' as type from range(3) as numbers(i)").write_parquet(str(table))
     bucket(storage).put_object(Key="archive/2026/b.parquet", Body=table.read_bytes())
-    assert run() == [5, 5]
+    assert run() == [5, 4]  # one of them is there twice
     bucket(storage).put_object(Key="archive/2026/c.json", Body=b'{"messageId": "2", "type": "page"}\n')
     assert run() == [1, 1]
     archive["SOURCES__EVENTS__FOLDER"] = "s3://nowhere/archive"
