@@ -20,7 +20,6 @@ from typing import Any
 import dlt
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ingestion import changes as log_changes
 from ingestion import contract as contracts
@@ -45,9 +44,6 @@ from ingestion.stream import (
     Stream,
     Window,
 )
-
-LARGE, GROUP = 4096, 4 * 2**20
-"""Bytes of a row that are many, and of such rows that are loaded at once."""
 
 log = logging.getLogger("ingestion")
 
@@ -308,20 +304,11 @@ class _Reading:
         self.unknown |= typed.unknown
         self._count(typed.accepted.num_rows, new.num_rows, rejected.num_rows)
         if new.num_rows:
-            yield self._to_land(conform(self.stream.columns, new))
+            yield conform(self.stream.columns, new)
         if rejected.num_rows:
             yield rejected_rows(self.stream, self.run, rejected)
         if marks := self._emptied_scopes(pages, typed.accepted, rejected):
             yield conform(self.stream.columns, pa.Table.from_pylist(marks))
-
-    def _to_land(self, rows: pa.Table) -> Any:
-        """Rows for dlt; large ones in a file, as it would hold thousands of them, and in groups that are small, since
-        DuckDB loads as many rows of one as there are in a vector of its own at once."""
-        if rows.nbytes < max(GROUP, rows.num_rows * LARGE):
-            return rows
-        size = max(1, rows.num_rows * GROUP // rows.nbytes)
-        pq.write_table(rows, file := self._file(), row_group_size=size)
-        return dlt.mark.with_file_import(str(file), "parquet", rows.num_rows)
 
     def _query(self, query: Query, observed_at: datetime) -> Iterator[Any]:
         """Rows by the million: typed on their way into a Parquet file, which dlt imports as it is."""

@@ -385,9 +385,8 @@ def test_events_are_appended_once(warehouse, readings):
 
 
 @BOTH
-def test_large_tables_are_typed_one_by_one_and_land_as_they_are(things, warehouse, monkeypatch):
+def test_large_tables_are_typed_one_by_one(things, warehouse, monkeypatch):
     """By their bytes, however few rows they have; small ones together."""
-    monkeypatch.setattr(reading, "GROUP", 1000)
     monkeypatch.setattr(reading, "SIZE", 10_000)
 
     def table(first, size):
