@@ -41,6 +41,9 @@ build: setup  ## Build and test the models (dbt build)
 docs: setup  ## Generate the docs; `dbt docs serve` shows them
 	@dbt docs generate
 
+metrics: setup  ## Write docs/metrics.md, what the figures mean, from the definitions beside the marts
+	@python docs/metrics.py
+
 test: setup  ## Run the project's tests, but for those that build whole companies
 	@python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore tests/long --ignore tests/chaos --ignore tests/parity --ignore tests/samples
 
@@ -111,5 +114,5 @@ clean:  ## Remove the warehouse, the sandbox, and what dbt wrote
 	@test ! -x $(BIN)/python || $(BIN)/python -m sandbox reset
 	@rm -rf warehouse target logs
 
-.PHONY: help setup demo ingest build docs test test-long lint format bench bench-rest bench-sessions bench-events bench-devices bench-capture bench-files bench-sentiment bench-daily bench-scale chaos chaos-live \
+.PHONY: help setup demo ingest build docs metrics test test-long lint format bench bench-rest bench-sessions bench-events bench-devices bench-capture bench-files bench-sentiment bench-daily bench-scale chaos chaos-live \
 	spark-up spark-down parity samples lock clean
