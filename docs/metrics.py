@@ -6,6 +6,7 @@ A metric is a doc block in models/marts/<domain>/_<domain>__metrics.md, and the 
 import json
 import os
 import subprocess
+import sys
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -72,12 +73,14 @@ def _section(metric: Metric) -> str:
     return f"### {metric.name}\n\n{metric.definition}\n\n{where}"
 
 
-def main() -> None:
-    """Has dbt read the project, and writes the page."""
-    subprocess.run(["dbt", "--quiet", "parse"], check=True)
-    manifest = Path(os.environ.get("DBT_TARGET_PATH", "target"), "manifest.json")
-    PAGE.write_text(page(json.loads(manifest.read_text())))
+def main() -> int:
+    """Has dbt read the project, and writes the page; the exit status is dbt's, which has said why."""
+    status = subprocess.run(["dbt", "--quiet", "parse"]).returncode
+    if not status:
+        manifest = Path(os.environ.get("DBT_TARGET_PATH", "target"), "manifest.json")
+        PAGE.write_text(page(json.loads(manifest.read_text())))
+    return status
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
