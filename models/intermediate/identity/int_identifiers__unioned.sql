@@ -1,0 +1,20 @@
+with
+    final_cte as (
+        {{
+            union_sources(
+                [
+                    ref("int_identifiers__from_customers"),
+                    ref("int_identifiers__from_contacts"),
+                    ref("int_identifiers__from_hubspot"),
+                    ref("int_identifiers__from_mailchimp"),
+                    ref("int_identifiers__from_visitors"),
+                    ref("int_identifiers__from_devices"),
+                    ref("int_identifiers__from_buyers"),
+                    ref("int_identifiers__from_claims"),
+                ]
+            )
+        }}
+    )
+
+select *
+from final_cte

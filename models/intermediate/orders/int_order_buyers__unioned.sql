@@ -1,0 +1,13 @@
+with
+    final_cte as (
+        {{
+            union_sources(
+                [
+                    ref("int_order_buyers__from_spreadsheets"),
+                ]
+            )
+        }}
+    )
+
+select *
+from final_cte
