@@ -1,4 +1,4 @@
-"""Planning sheets: declared ranges of spreadsheets in Google Sheets, as sales targets are kept in."""
+"""Planning sheets: declared ranges of spreadsheets in Google Sheets, as sales targets and budgets are kept in."""
 
 import functools
 import json
@@ -59,8 +59,25 @@ class Targets(Place):
     note: str | None = field("What they say about it.", source="Note")
 
 
+@contract
+class MarketingBudgets(Place):
+    """What marketing may cost and did: in a month, of a channel as a whole or of one of its campaigns."""
+
+    month: date = field("First day of the month.", source="Month")
+    channel: str = field("Channel, as written.", source="Channel")
+    campaign: str | None = field("Campaign, as written; null if it is for the channel as a whole.", source="Campaign")
+    currency: str = field("Currency of the amounts (ISO 4217).", source="Currency")
+    planned_amount: Money = field("What it may cost, without tax.", source="Planned")
+    spent_amount: Money | None = field("What it did cost, without tax; null if nobody knows yet.", source="Spent")
+    note: str | None = field("What they say about it.", source="Note")
+
+
 KIND = Snapshot(scope=("declaration",))
-STREAMS = [Stream("spreadsheets", Spreadsheets, State()), Stream("targets", Targets, KIND)]
+STREAMS = [
+    Stream("spreadsheets", Spreadsheets, State()),
+    Stream("targets", Targets, KIND),
+    Stream("marketing_budgets", MarketingBudgets, KIND),
+]
 
 ERRORS = {"#REF!", "#N/A", "#DIV/0!", "#NAME?", "#VALUE!", "#NUM!", "#NULL!", "#ERROR!", LOADING := "Loading..."}
 """What a cell with an error gives; the API does not tell it from a text of these letters."""

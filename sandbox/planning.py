@@ -1,8 +1,8 @@
-"""The sheet in which the company plans its sales: targets by month, country and category.
+"""The spreadsheet in which the company plans: targets of its sales by month, country and category, and budgets.
 
 Targets come from what somebody hopes for, not from what is sold later. They are revised now and then, and the 15th of a
 month brings those of the third month after it. What is wrong on purpose: cells whose formula fails, numbers and months
-that were typed as text, countries in other words. A second sheet is nobody's.
+that were typed as text, countries in other words. The last sheet is nobody's.
 """
 
 import random
@@ -10,8 +10,9 @@ from base64 import urlsafe_b64encode
 from collections import Counter
 from datetime import UTC, date, datetime, time
 from hashlib import sha256
-from typing import Any
 
+from sandbox import budgets
+from sandbox.cells import grid, later, told
 from sandbox.dirt import Dirt
 from sandbox.sales import OWNERS
 from sandbox.simulation import FIRST_DAY, Row, Simulation
@@ -38,30 +39,32 @@ class Planning:
 
     def __init__(self, company: Simulation) -> None:
         self.company, self.rng = company, random.Random(f"planning {company.seed}")
-        self.dirt = Dirt(self.rng)
+        self.dirt, self.budgets = Dirt(self.rng), budgets.Budgets(company)
         self.rows: list[tuple[Row, Row]] = []  # what is true, and what stands there instead
         self.version, self._due, self._made = 100, 0.0, Counter[str]()
-        self._touch(FIRST_DAY)
+        self._touch(FIRST_DAY, self.rng)
         month = FIRST_DAY
         while month <= LAST_MONTH:
             self._add(month)
-            month = _later(month, 1)
+            month = later(month, 1)
 
     def day(self) -> None:
         """Lives through the company's today."""
         today = self.company.today
-        if today.day == 15 and (month := _later(today.replace(day=1), 3)) > self.rows[-1][0]["month"]:
+        if today.day == 15 and (month := later(today.replace(day=1), 3)) > self.rows[-1][0]["month"]:
             self._add(month)
-            self._touch(today)
+            self._touch(today, self.rng)
         self._due += REVISIONS
         if self._due >= 1:
             self._due -= 1
             self._revise(today)
-            self._touch(today)
+            self._touch(today, self.rng)
+        if self.budgets.day():
+            self._touch(today, self.budgets.rng)
 
-    def _touch(self, day: date) -> None:
-        self.version += self.rng.randint(1, 9)
-        self.modified_at = datetime.combine(day, time(self.rng.randrange(8, 17), self.rng.randrange(60)), UTC)
+    def _touch(self, day: date, rng: random.Random) -> None:
+        self.version += rng.randint(1, 9)
+        self.modified_at = datetime.combine(day, time(rng.randrange(8, 17), rng.randrange(60)), UTC)
 
     def _add(self, month: date) -> None:
         owners = [f"{first} {last}" for _, first, last, team in OWNERS.values() if team != "Support"]
@@ -100,7 +103,6 @@ class Planning:
 
     def tables(self) -> Row:
         """The spreadsheets by their ids, as the server shows them."""
-        rows = [[_cell(value) for value in (row | instead).values()] for row, instead in self.rows]
         title = [["Sales targets", None, None, None, None, None, None, "draft"], ["EUR without tax; ask Ines first"]]
         scratch = [
             ["Idea", "Idea", "", "Cost", "", "Cost"], ["Pop-up in Lyon", None, "May?", 4200, True, 4500.5],
@@ -111,27 +113,20 @@ class Planning:
                 "title": "Planning", "time_zone": "Europe/Berlin", "locale": "en_GB",
                 "modified_at": self.modified_at.isoformat(), "version": self.version,
                 "sheets": [
-                    {"title": "Targets", "grid": [*title, HEADER, *rows, *([[""] * len(HEADER)] * 3)]},
+                    {"title": "Targets", "grid": [*title, HEADER, *grid(self.rows), *([[""] * len(HEADER)] * 3)]},
+                    {"title": "Marketing", "grid": self.budgets.grid()},
                     {"title": "Scratch", "grid": scratch},
                 ],
             }
         }  # fmt: skip
 
     def truth(self) -> dict[str, Row]:
-        """google_sheets.json: by spreadsheet, when and how often it was changed, and of every row of Targets what is
-        true; `is_rejected` with the cell that says why, `null` are cells that fail and may."""
-        rows = []
-        for number, (row, instead) in enumerate(self.rows, FIRST_ROW):
-            bad = [name for name in instead if _is_bad(name, instead[name])]
-            places = {name: f"{'ABCDEFGH'[FIELDS.index(name)]}{number}" for name in bad}
-            rejecting = [places[name] for name in bad if name != "owner"]
-            rows.append({
-                "row": number, **row, "month": str(row["month"]), "is_rejected": bool(rejecting),
-                "rejecting": rejecting, "null": [places[name] for name in bad if name == "owner"],
-            })  # fmt: skip
+        """google_sheets.json: by spreadsheet, when and how often it was changed, and of every row of Targets and of
+        Marketing what is true; `is_rejected` with the cell that says why, `null` are cells that fail and may."""
         (key,) = self.tables()
         about = {"modified_at": self.modified_at.isoformat(), "version": self.version, "defects": self._made}
-        return {"google_sheets.json": {key: about | {"targets": rows}}}
+        about |= {"targets": told(self.rows, FIRST_ROW, {"owner"}), **self.budgets.truth()}
+        return {"google_sheets.json": {key: about}}
 
 
 def spreadsheet_id(seed: int) -> str:
@@ -143,18 +138,4 @@ def declared(seed: int) -> Row:
     """The tables of the sheet, as the loader has them declared."""
     columns = dict(zip(FIELDS, HEADER, strict=True))
     plan = {"spreadsheet": spreadsheet_id(seed), "range": "Targets!A3:H", "columns": columns}
-    return {"targets": {"plan": plan}}
-
-
-def _later(month: date, months: int) -> date:
-    years, number = divmod(month.month - 1 + months, 12)
-    return date(month.year + years, number + 1, 1)
-
-
-def _cell(value: Any) -> Any:
-    return {"date": str(value)} if isinstance(value, date) else value
-
-
-def _is_bad(name: str, value: Any) -> bool:
-    """Whether a cell is none of its column: a failing formula, or a month that is no date."""
-    return isinstance(value, dict) or (name == "month" and not value[:4].isdigit())
+    return {"targets": {"plan": plan}, "marketing_budgets": {"marketing": budgets.declared(spreadsheet_id(seed))}}

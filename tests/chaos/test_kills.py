@@ -168,7 +168,8 @@ def lose_nothing(company: Company) -> None:
     truth["spreadsheets__stock_levels"] = sum(stock)
     truth["documents__files"], truth["images__files"] = len(told["documents"]), len(told["images"])
     (sheet,) = told["google_sheets"].values()
-    truth["google_sheets__targets"] = sum(not target["is_rejected"] for target in sheet["targets"])
+    for table in ("targets", "marketing_budgets"):
+        truth[f"google_sheets__{table}"] = sum(not row["is_rejected"] for row in sheet[table])
     truth["exchange_rates__rates"] = sum(map(len, rates(1, sandbox.clock(company.root)).values()))
     truth["exchange_rates__currencies"] = len(CURRENCIES) + 1
     with duckdb.connect(str(company.warehouse), read_only=True) as connection:

@@ -211,6 +211,29 @@ def test_cells(drive):
     assert accepted[1]["_unknown_fields"] is None
 
 
+def test_budgets_of_marketing(drive, run, warehouse):
+    """Campaigns and costs may be missing, even their column; what is planned may not."""
+    header = ["Month", "Channel", "Campaign", "Currency", "Planned", "Spent", "Note"]
+    rows = [
+        [day("2026-01-01"), "Paid Search", None, "USD", 1200, 1180.25, "x"],
+        [day("2026-01-01"), "E-Mail", "weekly", "EUR", "80", error("#N/A")],
+        [day("2026-02-01"), "Display", "", "EUR", None, 9.5],
+    ]
+    drive.write(PLAN, Marketing=[header, *rows], Short=[header[:2] + header[3:5], ["2026-03-01", "Audio", "EUR", 5]])
+    short = {"spreadsheet": PLAN, "range": "Short", "columns": {"campaign": "", "spent_amount": "", "note": ""}}
+    drive.tables = {"marketing_budgets": {"all": {"spreadsheet": PLAN, "range": "Marketing!A:G"}, "short": short}}
+    row = run("marketing_budgets")
+    assert counts(row) == (4, 3, 0, 1, 0) and "F3 (#N/A)" in row["notes"]
+    columns = "month, channel, campaign, currency, planned_amount, spent_amount, note, declaration, row_number"
+    assert warehouse.query(f"select {columns} from raw_google_sheets.marketing_budgets order by all desc") == [
+        (date(2026, 3, 1), "Audio", None, "EUR", Decimal(5), None, None, "short", 2),
+        (date(2026, 1, 1), "Paid Search", None, "USD", Decimal(1200), Decimal("1180.25"), "x", "all", 2),
+        (date(2026, 1, 1), "E-Mail", "weekly", "EUR", Decimal(80), None, None, "all", 3),
+    ]
+    rejected = warehouse.query("select position, reason from raw_operations.rejected_rows")
+    assert rejected == [("Plan!Marketing!A4", "planned_amount: is missing")]
+
+
 def test_cells_with_an_error(drive, run, current, warehouse):
     """Null with a note where the field may be null; else the row is rejected, with the address."""
     texts = sorted(sandbox_error for sandbox_error in ("#REF!", "#N/A", "#DIV/0!", "#NAME?", "#VALUE!", "#NUM!"))
@@ -329,8 +352,7 @@ def test_a_header_that_is_not_as_declared(drive, header, message):
     drive.write(OTHER, Targets=[HEADER, target()])
     drive.tables["targets"]["plan"]["range"] = "Targets"
     drive.grid(target(), header=header)
-    (stream,) = STREAMS[1:]
-    window, rows = Window(None, None, False, {}), []
+    stream, window, rows = STREAMS[1], Window(None, None, False, {}), []
     with pytest.raises(PartFailed) as failure:
         for page in drive.reader().read(stream, window):
             rows += page.rows.to_pylist()
@@ -453,9 +475,10 @@ def test_a_stream_of_ones_own(drive, run, warehouse):
 
 def test_the_command_line_knows_streams_of_ones_own(monkeypatch, drive):
     tables = {"price_list": {"all": {"spreadsheet": PLAN, "range": "Prices", "types": TYPES}}}
-    assert [stream.name for stream in built_in()["google_sheets"].streams] == ["spreadsheets", "targets"]
+    ours = ["spreadsheets", "targets", "marketing_budgets"]
+    assert [stream.name for stream in built_in()["google_sheets"].streams] == ours
     monkeypatch.setenv("SOURCES__GOOGLE_SHEETS__TABLES", json.dumps(tables))
-    assert [stream.name for stream in built_in()["google_sheets"].streams] == ["spreadsheets", "targets", "price_list"]
+    assert [stream.name for stream in built_in()["google_sheets"].streams] == [*ours, "price_list"]
 
 
 @pytest.mark.parametrize(
@@ -581,6 +604,7 @@ def test_an_answer_that_makes_no_sense_fails_alone(drive):
 
 
 def test_a_key_that_google_does_not_know(drive):
+    drive.tables["marketing_budgets"] = {"all": dict(DECLARED)}
     reader = Reader(service_account.credentials(drive.server.url, service_account.new_key()), drive.tables,
                     drive.server.url, drive.server.url)  # fmt: skip
     for stream in STREAMS:
@@ -592,7 +616,8 @@ def test_check(drive):
     drive.tables["targets"]["other"] = DECLARED | {"spreadsheet": OTHER}
     drive.write(OTHER, Targets=[HEADER, target()])
     reader = drive.reader()
-    assert [reader.check(stream) for stream in STREAMS] == ["2 spreadsheets", "2 tables, as they are declared"]
+    told = [reader.check(stream) for stream in STREAMS]
+    assert told == ["2 spreadsheets", "2 tables, as they are declared", "0 tables, as they are declared"]
     reader.close()
     drive.write(OTHER, Targets=[HEADER[1:], target()])
     with pytest.raises(SourceError, match="there is no column 'Month'"):

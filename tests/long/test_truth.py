@@ -380,7 +380,7 @@ def test_every_broken_line_is_a_rejected_row(project, query):
     assert query(f"{rows} not {changing}") == [(broken,)]
     # Of these two, people change rows, and what was rejected once has been, whatever it is now.
     (sheet,) = truth(project, "google_sheets").values()
-    now = sum(target["is_rejected"] for target in sheet["targets"])
+    now = sum(row["is_rejected"] for table in ("targets", "marketing_budgets") for row in sheet[table])
     now += sum(file["rejected_rows"] for file in files if file.get("stream") == "claims")
     ((ever,),) = query(f"{rows} {changing}")
     assert ever == now if query.day == 0 else ever >= now
@@ -667,6 +667,33 @@ def test_targets_are_those_of_the_planning_sheet(project, query):
     assert [(revenue, units)] == query("""
         select sum(net_amount_base - refunded_amount_base), sum(quantity) from marts.fct_order_items where is_sale
     """)
+
+
+def test_budgets_of_marketing_are_those_of_the_planning_sheet(project, query):
+    (sheet,) = truth(project, "google_sheets").values()
+    names = ("month", "channel", "campaign", "currency", "planned_amount")
+    expected = {
+        (
+            f"google_sheets:marketing/{budget['row']}",
+            *(budget[name] for name in names),
+            None if budget["null"] else budget["spent_amount"],  # its cell shows an error
+        )
+        for budget in sheet["marketing_budgets"]
+        if not budget["is_rejected"]
+    }
+    found = query("""
+        select budget_id, cast(budget_month as varchar), channel, campaign_name, currency_code,
+            cast(planned_amount as double), cast(spent_amount as double)
+        from intermediate.int_marketing_budgets__unioned
+    """)
+    assert len(found) == len(expected) and set(found) == expected
+    strangers = query("""
+        select campaign_name from intermediate.int_marketing_budgets__unioned
+        where campaign_name is not null
+            and campaign_name not in (select campaign_title from marts.dim_campaigns)
+            and campaign_name not in (select campaign_name from marts.fct_web_sessions)
+    """)
+    assert strangers == [], "what a campaign cost is beside what it brought"
 
 
 def test_what_resellers_have_in_stock_is_true(query):

@@ -4,14 +4,21 @@ from decimal import Decimal
 
 import pytest
 
+from sandbox import budgets
 from sandbox.company import CLOCK, RESELLERS, Company
 from sandbox.planning import DEFECTS, FIRST_ROW, HEADER, declared, spreadsheet_id
+from sandbox.visits import CHANNELS
 from sandbox.vocabulary import COUNTRIES, PRICE_BOOK
 
 
 def targets(company):
     (sheet,) = company.planning.tables().values()
     return sheet["sheets"][0]["grid"]
+
+
+def marketing(company):
+    (sheet,) = company.planning.tables().values()
+    return sheet["sheets"][1]["grid"]
 
 
 def truth(company):
@@ -66,12 +73,14 @@ def test_every_defect_is_in_the_grid(company):
 
 def test_nobody_declares_the_other_sheet_with_its_headers(company):
     (sheet,) = company.planning.tables().values()
-    assert [part["title"] for part in sheet["sheets"]] == ["Targets", "Scratch"]
-    header = sheet["sheets"][1]["grid"][0]
+    assert [part["title"] for part in sheet["sheets"]] == ["Targets", "Marketing", "Scratch"]
+    header = sheet["sheets"][2]["grid"][0]
     assert header.count("Idea") == header.count("") == 2
     assert len(spreadsheet_id(1)) == 44 and spreadsheet_id(1) != spreadsheet_id(2)
     plan = declared(1)["targets"]["plan"]
     assert plan["range"] == "Targets!A3:H" and list(plan["columns"].values()) == HEADER
+    marketing = declared(1)["marketing_budgets"]["marketing"]
+    assert marketing["range"] == "Marketing!A1:G" and list(marketing["columns"].values()) == budgets.HEADER
 
 
 def test_days_revise_some_targets_add_a_month_and_leave_the_rest(apart):
@@ -90,10 +99,10 @@ def test_days_revise_some_targets_add_a_month_and_leave_the_rest(apart):
 def test_a_day_without_a_change_is_no_new_version():
     company = Company(1, 0.02)
     versions, grids = [], []
-    while company.today < date(2025, 11, 1):
+    while company.today < date(2025, 11, 5):
         company.planning.day()
         versions.append((company.planning.version, company.planning.modified_at))
-        grids.append(str(targets(company)))
+        grids.append(str(targets(company)) + str(marketing(company)))
         company.today += timedelta(days=1)
     assert 3 <= len(set(versions)) < 6
     for day in range(1, len(grids)):
@@ -121,3 +130,55 @@ def test_the_company_sells_about_what_it_plans(bigger):
     assert planned.keys() == sold.keys()
     for name in ("coffee", "machines", "grinders", "accessories"):
         assert 0.7 < float(sold[name]) / planned[name] < 1.4, name
+
+
+def test_the_budgets_say_what_is_true_but_for_what_is_told(company):
+    header, *grid = marketing(company)
+    about, kinds = truth(company), Counter()
+    assert header == budgets.HEADER and len(grid) == len(about["marketing_budgets"])
+    for row, cells in zip(about["marketing_budgets"], grid, strict=True):
+        month, channel, campaign, currency, planned, spent, _ = cells
+        assert "".join(filter(str.isalpha, channel.lower())) == row["channel"].lower().replace(" ", "")
+        assert currency.strip().upper() == row["currency"] and (campaign and campaign.strip()) == row["campaign"]
+        kinds["channel_written"] += channel != row["channel"]
+        kinds["campaign_written"] += campaign != row["campaign"]
+        kinds["planned_text"] += isinstance(planned, str)
+        is_word = isinstance(month, str) and not month.startswith("202")
+        kinds["month_text"] += isinstance(month, str) and not is_word
+        failing = {"month_word": is_word, "planned_error": isinstance(planned, dict)}
+        failing["spent_error"] = isinstance(spent, dict)
+        kinds.update(failing)
+        places = dict(zip(failing, (f"{letter}{row['row']}" for letter in "AEF"), strict=True))
+        assert {places[kind] for kind in failing if failing[kind]} == {*row["rejecting"], *row["null"]}
+        assert row["is_rejected"] == (failing["month_word"] or failing["planned_error"])
+        assert failing["month_word"] or row["month"] == (month["date"] if isinstance(month, dict) else month)
+        assert failing["planned_error"] or float(planned) == row["planned_amount"]
+        assert failing["spent_error"] or spent == row["spent_amount"]
+    assert {name: kinds[name] for name in budgets.DEFECTS} == about["budget_defects"] and all(kinds.values())
+
+
+def test_budgets_name_the_channels_of_visits_and_the_campaigns_that_were_sent(company):
+    rows = truth(company)["marketing_budgets"]
+    assert {row["channel"] for row in rows} - {channel.name for channel in CHANNELS} == {"Audio"}
+    assert {"weekly"} == {channel.campaign["name"] for channel in CHANNELS if channel.name == "Email"}
+    sent = {
+        (f"{campaign.row['send_time'][:7]}-01", campaign.row["settings"]["title"], campaign.row["emails_sent"])
+        for campaign in company.newsletters.campaigns.values()
+        if campaign.is_sent and campaign.row["send_time"] < "2026-09"
+    }
+    planned = [row for row in rows if row["campaign"] not in (None, "weekly")]
+    spent = {(row["month"], row["campaign"]): row["spent_amount"] for row in planned}
+    assert len(planned) == len(sent) and spent == {
+        (month, title): round(20 + 0.012 * emails, 2) for month, title, emails in sent
+    }
+
+
+def test_costs_are_known_in_the_next_month_but_for_some(company):
+    rows = [row for row in truth(company)["marketing_budgets"] if row["campaign"] in (None, "weekly")]
+    assert all(row["spent_amount"] is None for row in rows if row["month"] >= "2026-09")
+    known = [row["spent_amount"] for row in rows if row["month"] < "2026-09"]
+    assert 0 < known.count(None) < len(known) / 10
+    later = Company(1, 0.02).run(CLOCK + timedelta(days=20))
+    months = {row["month"] for row in truth(later)["marketing_budgets"] if row["spent_amount"]}
+    assert max(months) == "2026-09-01"
+    assert max(row["month"] for row in truth(later)["marketing_budgets"]) == "2027-01-01"
