@@ -137,7 +137,7 @@ class Audiences:
             "full_name": f"{person.first_name} {person.last_name}", "email_type": "html", "status": None,
             "consents_to_one_to_one_messaging": True, "list_id": self.list_ids[audience],
             "merge_fields": {"FNAME": person.first_name, "LNAME": person.last_name,
-                             "COMPANY": person.company_name or "", "BIRTHDAY": ""},
+                             "COMPANY": person.company_name or "", "BIRTHDAY": "", "SOCIAL": ""},
             "interests": {self._id(audience, name): rng.random() < 0.4 for name in INTERESTS[audience]},
             "ip_signup": f"203.0.113.{rng.randrange(1, 255)}" if is_form else "", "ip_opt": "",
             "timestamp_signup": as_text(at) if is_form else "", "timestamp_opt": "",

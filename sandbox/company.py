@@ -13,6 +13,7 @@ from sandbox.claims import Claims
 from sandbox.counted_visits import CountedVisits
 from sandbox.crm import Crm
 from sandbox.devices import Devices
+from sandbox.handles import Handles
 from sandbox.newsletters import Newsletters
 from sandbox.orders import Orders
 from sandbox.papers import Papers
@@ -45,8 +46,8 @@ class PartnerLine(NamedTuple):
 class Company(Orders):
     """The company up to `today`: the shop's tables and the resellers' lines, and who is behind them.
 
-    `crm`, `newsletters`, `visits`, `social`, `devices`, `claims`, `photos`, `papers`, `stock` and `planning` follow the
-    company day by day, each with chance of its own: the shop knows nothing of them.
+    `crm`, `newsletters`, `visits`, `social`, `handles`, `devices`, `claims`, `photos`, `papers`, `stock` and `planning`
+    follow the company day by day, each with chance of its own: the shop knows nothing of them.
     """
 
     def __init__(self, seed: int = 1, scale: float = 1.0) -> None:
@@ -57,6 +58,7 @@ class Company(Orders):
         for number in range(max(10, round(FOUNDING_CUSTOMERS * scale))):  # they moved over from an older shop
             self._welcome(3600 + number)
         self.crm, self.newsletters, self.social = Crm(self), Newsletters(self), Social(self)
+        self.handles = Handles(self)
         self.visits, self.counted_visits = Visits(self), CountedVisits(self)
         self.devices, self.claims = Devices(self), Claims(self)
         self.photos, self.papers = Photos(self), Papers(self)
@@ -71,6 +73,7 @@ class Company(Orders):
             self.visits.day()
             self.counted_visits.day()
             self.social.day()
+            self.handles.day()
             self.devices.day()
             self.claims.day()
             self.photos.day()

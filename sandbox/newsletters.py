@@ -63,7 +63,7 @@ class Newsletters(Campaigns):
                 "member_count": statuses["subscribed"], "unsubscribe_count": statuses["unsubscribed"],
                 "cleaned_count": statuses["cleaned"], "total_contacts": len(members), "campaign_count": len(own),
                 "campaign_last_sent": max((campaign["send_time"] for campaign in sent), default=""),
-                "merge_field_count": 4, "open_rate": rates["open_rate"], "click_rate": rates["click_rate"],
+                "merge_field_count": 5, "open_rate": rates["open_rate"], "click_rate": rates["click_rate"],
                 "last_sub_date": max((member["timestamp_opt"] for member in members), default=""),
             },
         }  # fmt: skip

@@ -95,7 +95,7 @@ PROPERTIES = {
              " hs_task_priority:enumeration hs_task_completion_date:datetime hubspot_owner_id:enumeration",
 }  # fmt: skip
 CUSTOM_PROPERTIES = {
-    "contacts": "coffee_preference:enumeration birthday:date",
+    "contacts": "coffee_preference:enumeration birthday:date social_handle:string",
     "companies": "cafe_seats:number opening_date:date is_chain:bool machine_types:enumeration delivery_route:geo_shape",
     "deals": "machine_count:number delivery_notes:string",
     "tickets": "machine_serial:string",

@@ -26,8 +26,8 @@ def write(company: Company, folder: Path) -> None:
     reseller_orders.json  data lines per file: good, and broken by kind; resent files repeat another one's
     partner_orders.csv  every reseller's order with its true person and the money of its good lines
 
-    And what the method `truth` of Crm, Newsletters, Visits, Social, Devices, Claims, Stock, Planning, Papers and Photos
-    lists.
+    And what the method `truth` of Crm, Newsletters, Visits, Social, Handles, Devices, Claims, Stock, Planning, Papers
+    and Photos lists.
     """
     folder.mkdir(parents=True, exist_ok=True)
     shop = company.shop
@@ -46,8 +46,8 @@ def write(company: Company, folder: Path) -> None:
     })  # fmt: skip
     _csv(folder / "partner_orders.csv", _partner_orders(company))
     systems = (
-        company.crm, company.newsletters, company.visits, company.social, company.devices, company.claims,
-        company.stock, company.planning, company.papers, company.photos,
+        company.crm, company.newsletters, company.visits, company.social, company.handles, company.devices,
+        company.claims, company.stock, company.planning, company.papers, company.photos,
     )  # fmt: skip
     for name, content in (item for system in systems for item in system.truth().items()):
         (_json if name.endswith(".json") else _csv)(folder / name, content)

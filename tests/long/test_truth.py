@@ -2,6 +2,7 @@
 not depend on the order in which the rows came."""
 
 import json
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -124,6 +125,30 @@ def test_associations_are_true(project, query):
                 and to_id in (select {target[:-1].replace("ie", "y")}_id from staging.stg_hubspot__{target})
         """)
         assert living == [(rows,)], pair
+
+
+def test_handles_of_customers_are_where_they_were_noted(query):
+    """In any way of writing them: with or without @, in capitals, as a link."""
+
+    def bare(written: str) -> str:
+        name, _, server = re.sub(r"^(https://bsky\.app/profile/|@)", "", written.lower()).partition("@")
+        link = re.fullmatch("https://(.*)/", name)
+        return f"{server}@{link[1]}" if link else f"{name}@{server}" if server else name
+
+    for system, source in (
+        ("hubspot", """
+            select json_extract_string(custom_properties, '$.social_handle') as written, person_id
+            from staging.stg_hubspot__contacts join true_crm_contacts using (contact_id)"""),
+        ("mailchimp", """
+            select json_extract_string(merge_fields, '$.SOCIAL') as written, person_id
+            from staging.stg_mailchimp__members as members
+            join true_mailchimp_members as true_members
+                on members.list_id = true_members.list_id and members.member_id = true_members.id"""),
+    ):  # fmt: skip
+        found = [(bare(text), person) for text, person in query(f"select * from ({source}) where written <> ''")]
+        accounts = query("select handle, person_id, noted_in from true_social_accounts where noted_in is not null")
+        expected = [(handle, person) for handle, person, noted_in in accounts if system in noted_in.split()]
+        assert sorted(found) == sorted(expected) and expected, system
 
 
 def test_deals_are_true(query):
