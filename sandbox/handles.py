@@ -35,19 +35,22 @@ class Handles:
         self._seen = len(accounts)
 
     def _note(self, account: Account) -> None:
-        contacts = {person: contact for contact, person in self.company.crm.person_of.items() if contact.is_alive}
+        crm = self.company.crm.person_of.items()
+        contacts = {person.person_id: contact for contact, person in crm if contact.is_alive}
         members = {
-            member.person: member for member in self.company.newsletters.members.values()
+            member.person.person_id: member for member in self.company.newsletters.members.values()
             if member.row["status"] == "subscribed"
         }  # fmt: skip
-        taken = set(self.person_of.values())
-        customers = [person for person in dict.fromkeys(self.company.person_of.values()) if person not in taken]
-        pools = [[person for person in customers if person in system] for system in (contacts, members)]
+        taken = {person.person_id for person in self.person_of.values()}
+        people = {person.person_id: person for person in self.company.person_of.values()}
+        pools = [
+            [people[key] for key in people if key in system and key not in taken] for system in (contacts, members)
+        ]
         pool = next(filter(None, pools if self.rng.random() < IN_CRM else pools[::-1]), [])
         if not pool:
             return
         person = self.rng.choice([one for one in pool if one.country in COUNTRY_OF[account.language]] or pool)
-        contact, member = contacts.get(person), members.get(person)
+        contact, member = contacts.get(person.person_id), members.get(person.person_id)
         self.person_of[account], self._noted[account] = person, (contact, member)
         at = datetime.combine(self.company.today, time(), UTC) + timedelta(seconds=86399)
         if contact:
