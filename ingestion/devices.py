@@ -39,7 +39,7 @@ class Readings:
     topic: str = field("The topic of the message.")
     is_retained: bool = field("The broker had kept it as the last of its topic, and sent it as we subscribed.")
     measured_at: datetime = field("When it was measured, by the device's clock (UTC).")
-    received_at: datetime = field("When it was received, by our clock (UTC).")
+    received_at: datetime = field("When it was received, by our clock, or by the broker's if it tells that (UTC).")
 
 
 STREAMS = [Stream("readings", Readings, Event())]
@@ -67,12 +67,13 @@ class Reader:
 
     is_live = True
 
-    def __init__(self, url: str, topics: list[str], client_id: str, protocol: str) -> None:
+    def __init__(self, url: str, topics: list[str], client_id: str, protocol: str, received_property: str) -> None:
         self.topics = [_Topic(topic) for topic in topics]
         if not topics:
             raise SourceError("SOURCES__DEVICES__TOPICS is empty: name at least one, as machines/{device}/{metric}")
         self.spool, self.db = Spool(spool_path("devices"), SCHEMA), contracts.engine()
-        subscriber = Subscriber(url, client_id, [topic.filter for topic in self.topics], protocol)
+        filters = [topic.filter for topic in self.topics]
+        subscriber = Subscriber(url, client_id, filters, protocol, received_property)
         self.source = Broker(subscriber, self.spool.folder)
 
     def read(self, stream: Stream, window: Window) -> Iterator[Page]:
@@ -332,11 +333,13 @@ def devices(
     topics: list[str] = dlt.config.value,
     client_id: str = "catchment",
     protocol: str = "5",
+    received_property: str = "",
     run: Run | None = None,
 ):
     """What devices publish to the MQTT broker at `url`, as mqtts://user:password@host.
 
     `topics` say where the device's name is, and the metric's if that is no matter of the payload:
     ["machines/{device}/{metric}"]. By `client_id` the broker knows for whom it keeps messages: one per warehouse.
+    `received_property` is the user property in which the broker tells when it received a message.
     """
-    return resources(STREAMS, Reader(url, topics, client_id, protocol), run)
+    return resources(STREAMS, Reader(url, topics, client_id, protocol, received_property), run)

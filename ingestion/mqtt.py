@@ -32,6 +32,12 @@ LONGEST = 2**20
 """Bytes of a payload that are kept; of a longer one it is known how long it was."""
 
 CONNECT, CONNACK, PUBLISH, SUBSCRIBE, SUBACK, PINGREQ, DISCONNECT = 1, 2, 3, 8, 9, 12, 14
+SIZES = {
+    **dict.fromkeys((0x01, 0x24, 0x25, 0x28, 0x29, 0x2A), 1),
+    **dict.fromkeys((0x13, 0x21, 0x22, 0x23), 2),
+    **dict.fromkeys((0x02, 0x11, 0x27), 4),
+}
+"""Bytes of the numbers among the properties of messages and of the broker's answer."""
 
 REFUSALS = {
     **{4: "the user name or password is wrong", 5: "this user may not connect", 2: "the client id is refused"},
@@ -44,7 +50,8 @@ REFUSALS = {
 
 
 class Message(NamedTuple):
-    """What came. `size`: bytes of its payload, of which the first LONGEST are here. `received_at`: in microseconds."""
+    """What came. `size`: bytes of its payload, of which the first LONGEST are here. `received_at`: in microseconds, as
+    the broker tells in `received_property`, else when it came to us."""
 
     received_at: int
     topic: str
@@ -61,9 +68,12 @@ class Refused(SourceError):
 
 class Subscriber:
     """A session with the broker at `url`, mqtt(s)://user:password@host:port, for `client_id`, by which it is known
-    again, of the topics that match `filters`."""
+    again, of the topics that match `filters`. `received_property`: in which property (of the user, by version 5) the
+    broker tells when it received a message, in milliseconds since 1970."""
 
-    def __init__(self, url: str, client_id: str, filters: Iterable[str], protocol: str = "5") -> None:
+    def __init__(
+        self, url: str, client_id: str, filters: Iterable[str], protocol: str = "5", received_property: str = ""
+    ) -> None:
         parts = urlsplit(url)
         try:
             port = parts.port
@@ -77,12 +87,14 @@ class Subscriber:
             )
         if protocol not in VERSIONS:
             raise SourceError(f"the protocol is {protocol!r}: there is {' and '.join(VERSIONS)}")
+        if received_property and protocol != "5":
+            raise SourceError(f"by the protocol {protocol} messages have no properties: leave received_property out")
         self.host, self.port = parts.hostname, port or PORTS[parts.scheme]
         self.where = f"the broker {self.host}:{self.port}"
         self.is_encrypted, self.client_id, self.filters = parts.scheme == "mqtts", client_id, list(filters)
         self.user = unquote(parts.username) if parts.username else None
         self.password = unquote(parts.password) if parts.password else None
-        self.version = VERSIONS[protocol]
+        self.version, self.received_property = VERSIONS[protocol], received_property.encode()
         self.socket: socket.socket | None = None
         self.buffer, self.skip = bytearray(), 0
         self.sent_at = self.heard_at = 0.0
@@ -162,7 +174,7 @@ class Subscriber:
             error = Disconnected if code in (3, 0x88, 0x89, 0x97) else Refused
             raise error(f"{self.where} refuses the connection: {REFUSALS.get(code, f'code {code:#x}')}")
         if self.version == 5:
-            self.keep_alive = _server_keep_alive(answer) or KEEP_ALIVE
+            self.keep_alive = _properties(answer, 2).get(0x13) or KEEP_ALIVE
         return is_known
 
     def _granted(self, codes: bytes) -> None:
@@ -247,29 +259,33 @@ class Subscriber:
         if header & 0x06:
             packet_id, at = packet[at] << 8 | packet[at + 1], at + 2
         if self.version == 5:
-            properties, at = _length(packet, at)
+            start, (properties, at) = at, _length(packet, at)
             at += properties
+            if self.received_property and properties:
+                told = _properties(packet, start).get(self.received_property, b"")
+                if told.isdigit():  # what comes from the future is not believed
+                    received_at = min(received_at, int(told[:16]) * 1000)
         return Message(received_at, topic, bytes(packet[at : at + LONGEST]), length - at, bool(header & 1), packet_id)
 
 
-def _server_keep_alive(connack: bytes) -> int:
-    """The seconds that the broker sets instead of ours, in the properties of its answer; 0 if it does not."""
-    length, at = _length(connack, 2)
-    end = at + length
+def _properties(packet: bytes | memoryview, at: int) -> dict[int | bytes, int | bytes]:
+    """The properties that begin there: numbers by their identifiers, and the user's own ones by their names."""
+    length, at = _length(packet, at)
+    end, found = at + length, {}
     while at < end:
-        name, at = connack[at], at + 1
-        if name == 0x13:
-            return connack[at] << 8 | connack[at + 1]
-        if name in (0x11, 0x27):
-            at += 4
-        elif name in (0x21, 0x22):
-            at += 2
-        elif name in (0x24, 0x25, 0x28, 0x29, 0x2A):
-            at += 1
+        name, at = packet[at], at + 1
+        if size := SIZES.get(name):
+            found[name], at = int.from_bytes(packet[at : at + size], "big"), at + size
+        elif name == 0x0B:  # an identifier of subscriptions
+            found[name], at = _length(packet, at)
         else:  # texts, of which a user's property has two
+            texts = []
             for _ in range(2 if name == 0x26 else 1):
-                at += 2 + (connack[at] << 8 | connack[at + 1])
-    return 0
+                start, at = at + 2, at + 2 + (packet[at] << 8 | packet[at + 1])
+                texts.append(bytes(packet[start:at]))
+            if name == 0x26:
+                found[texts[0]] = texts[1]
+    return found
 
 
 def _length(buffer: bytearray | memoryview, at: int) -> tuple[int, int]:

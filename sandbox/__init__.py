@@ -164,6 +164,7 @@ def running(
             stack.callback(broker.stop)
             options["SOURCES__DEVICES__URL"] = broker.url
             options["SOURCES__DEVICES__TOPICS"] = json.dumps(devices.TOPICS)
+            options["SOURCES__DEVICES__RECEIVED_PROPERTY"] = devices.RECEIVED_PROPERTY
         if "google_sheets" in wanted:
             server = google_sheets.serve(latest(root / "google_sheets.json"), lambda: clock(root), state["google_key"])
             stack.callback(server.stop)

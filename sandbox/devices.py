@@ -2,7 +2,7 @@
 publish over MQTT, in the order in which it arrives.
 
 A machine of ten is an old one, which sends each metric to a topic of its own; the others send lists. Times are seconds
-since 1970. What our clock said when a message came is not part of it: that is when it is taken from the broker.
+since 1970. The broker tells in a property of each message when it came to it.
 """
 
 import json
@@ -17,11 +17,13 @@ from typing import Any
 from sandbox import roasting_line
 from sandbox.measuring import Device, Message, Sample, moment
 from sandbox.mqtt_broker import Broker
+from sandbox.mqtt_packets import user_property
 from sandbox.server import latest
 from sandbox.simulation import Row, Simulation
 
 FIRST_DAY = date(2026, 8, 1)  # when they were connected
 CLIENT_ID, TOPICS = "catchment", ["machines/{device}/{metric}", "machines/{device}", "line/{device}"]
+RECEIVED_PROPERTY = "received_at"
 FILTERS = ["machines/+/+", "machines/+", "line/+"]
 MACHINES, HOUR, DAY = 40.0, 3600, 86_400
 # How likely it is per device and day; of duplicates, per message. Those of the second row happen to machines only.
@@ -37,12 +39,13 @@ UNREADABLE = {
 
 
 class Devices:
-    """Follows the company day by day. `messages` are [topic, payload in Latin-1]: what came until today."""
+    """Follows the company day by day. `messages` are [topic, payload in Latin-1, seconds since 1970]: what came
+    until today, and when."""
 
     def __init__(self, company: Simulation) -> None:
         self.company, self.rng = company, random.Random(f"devices {company.seed}")
         self.devices: list[Device] = []
-        self.messages: list[list[str]] = []
+        self.messages: list[list[Any]] = []
         self.chances, self.hits, self.unreadable = Counter[str](), Counter[str](), Counter[str]()
         self.events: list[Row] = []
         self._delayed: list[Message] = []
@@ -69,7 +72,7 @@ class Devices:
             if is_machine and self._happens("unreadable"):
                 kind = list(UNREADABLE)[self.unreadable.total() % len(UNREADABLE)]
                 self.unreadable[kind] += 1
-                self.messages.append([f"machines/{device.device_id}/boiler_temperature", UNREADABLE[kind]])
+                self.messages.append([f"machines/{device.device_id}/boiler_temperature", UNREADABLE[kind], midnight])
         for message in sorted(messages, key=lambda each: each.sent_at):
             self._arrive(message)
 
@@ -220,7 +223,7 @@ class Devices:
     def _publish(self, message: Message, numbers: list[int]) -> None:
         parts = [message.device.part(*pair) for pair in zip(message.samples, numbers, strict=True)]
         payload = json.dumps(parts if message.is_list else parts[0], separators=(",", ":"))
-        self.messages.append([message.samples[0].topic, payload])
+        self.messages.append([message.samples[0].topic, payload, message.sent_at])
 
     def _resets(self) -> Iterable[Row]:
         for device, values in self._totals.items():
@@ -244,8 +247,9 @@ def serve(path: Path, user: str, password: str, memory: Path) -> Broker:
         nonlocal known
         messages = get()["messages"]
         for number in range(known, len(messages)):
-            topic, payload = messages[number]
-            session.add(topic, b"\0" + payload.encode("latin-1"), 1, False, number)
+            topic, payload, sent_at = messages[number]
+            told = user_property(RECEIVED_PROPERTY, str(1000 * sent_at))
+            session.add(topic, told + payload.encode("latin-1"), 1, False, number)
         known = max(known, len(messages))
 
     def take(numbers: list[int]) -> None:

@@ -74,6 +74,12 @@ def text(value: str) -> bytes:
     return struct.pack(">H", len(data)) + data
 
 
+def user_property(name: str, value: str) -> bytes:
+    """The properties of a message that has this one alone."""
+    found = b"\x26" + text(name) + text(value)
+    return number(len(found)) + found
+
+
 def packet(kind: int, flags: int, body: bytes) -> bytes:
     """A packet."""
     return bytes([kind << 4 | flags]) + number(len(body)) + body

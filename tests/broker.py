@@ -46,12 +46,16 @@ class Broker:
         self.process.terminate()
         self.process.wait(10)
 
-    def publish(self, topic: str, *payloads: bytes | str | dict | list, retain: bool = False) -> None:
-        """Publishes with QoS 1 by the broker's own client; objects as JSON."""
+    def publish(
+        self, topic: str, *payloads: bytes | str | dict | list, retain: bool = False, properties: dict | None = None
+    ) -> None:
+        """Publishes with QoS 1 by the broker's own client; objects as JSON. `properties` are the user's own."""
         for payload in payloads:
             text = payload if isinstance(payload, bytes | str) else json.dumps(payload)
             data = text if isinstance(text, bytes) else text.encode()
             options = ["-h", "127.0.0.1", "-p", str(self.port), "-q", "1", "-t", topic, *["-r"] * retain]
+            for name, value in (properties or {}).items():
+                options += ["-V", "5", "-D", "publish", "user-property", name, value]
             subprocess.run(["mosquitto_pub", *options, "-s" if data else "-n"], input=data, check=True, timeout=20)
 
 

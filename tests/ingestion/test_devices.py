@@ -84,6 +84,21 @@ def test_what_is_sent_again_is_no_other_reading(broker, warehouse, load):
     assert load() == (0, 0, 0, 0, 0)
 
 
+def test_when_the_broker_received_a_message(broker, warehouse, load, monkeypatch):
+    """What is no time, or is in the future, is not believed."""
+    monkeypatch.setenv("SOURCES__DEVICES__RECEIVED_PROPERTY", "kept")
+    load()
+    told = {"1772359200123": 1, "4102444800000": 2, "noon": 3, "": 4}
+    for text, value in told.items():
+        properties = {"colour": "red", "kept": text, "other": "1"}
+        broker.publish("machines/m1/temperature", {"ts": 1772359200, "v": value}, properties=properties)
+    began = warehouse.query("select epoch_us(now()) - 60 * 1000000")[0][0]
+    assert load()[1] == 4
+    found = dict(warehouse.query("select value, epoch_us(received_at) from raw_devices.readings"))
+    assert found.pop(1) == 1772359200123000
+    assert len(found) == 3 and all(began < at < began + 600 * 1_000_000 for at in found.values())
+
+
 BAD = {
     b"\xff\xfe": "the payload is not UTF-8",
     b"12:00 93.5": "the payload is no JSON",
@@ -290,6 +305,11 @@ def test_topics_that_name_no_device(topic):
 def test_urls_that_are_none(url):
     with pytest.raises(SourceError, match="URL"):
         Subscriber(url, "test", ["#"])
+
+
+def test_properties_are_of_version_5():
+    with pytest.raises(SourceError, match="leave received_property out"):
+        Subscriber("mqtt://host", "test", ["#"], "3.1.1", "kept")
 
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
