@@ -203,6 +203,7 @@ def test_models_by_dbt_run_are_wired_so(manifest):
         "int_device_baselines__weekly",
         "int_device_incidents__daily",
         "int_line_states__changed",
+        "fct_device_day_versions",
     }
     for name, node in behind.items():
         stock, *doubts, forgets = [hook["sql"].strip("{ }") for hook in node["config"]["pre-hook"]]
@@ -217,7 +218,8 @@ def test_models_by_dbt_run_are_wired_so(manifest):
             (day,) = re.fullmatch(r"forget_changed_days\('(\w+)'\)", forgets).groups()
             assert day in node["config"]["unique_key"], name
             assert "{{ changed_days() }}" in node["raw_code"], name
-            days = r"('\w+'|\['(\w+)', day_after\('\2'\)\]|week_of\('\w+'\))"
+            around = r"\[day_before\('(\w+)'\), '\3', day_after\('\3'\)\]"
+            days = rf"('\w+'|\['(\w+)', day_after\('\2'\)\]|week_of\('\w+'\)|{around})"
             assert re.fullmatch(rf"take_stock_of_days\(\[ref\(.+\)\], {days}\)", stock), name
             continue
         (above,) = re.findall(r"new_rows\(ref\(\"(\w+)\"\), \"built_in\"\)", node["raw_code"])
