@@ -59,6 +59,7 @@ class OrderLines:
     ordered_on: date = field("Day of the order, in the reseller's time zone.")
     customer_email: str | None = field("E-mail address of the buyer.", enrich="email_domain")
     customer_name: str | None = field("Name of the buyer.")
+    customer_phone: str | None = field("Phone number of the buyer.")
     country: str | None = field("Country of the buyer: a code or a name.")
     sku: str = field("Our stock keeping unit.")
     product_name: str | None = field("Product as the reseller names it.")

@@ -10,6 +10,7 @@ from hashlib import md5
 from itertools import count, islice
 from typing import Any
 
+from sandbox.dirt import Dirt
 from sandbox.simulation import FIRST_DAY, Person, Row, Simulation
 from sandbox.vocabulary import MAIL_DOMAINS
 
@@ -49,6 +50,7 @@ class Audiences:
 
     def __init__(self, company: Simulation) -> None:
         self.company, self.rng = company, random.Random(f"newsletters {company.seed}")
+        self._phones = Dirt(random.Random(f"newsletters' phones {company.seed}"))
         self.members: dict[tuple[str, str], Member] = {}  # by audience and id
         self._ever: list[Member] = []  # those who were erased, too
         self.list_ids = {audience: self._id("list", audience) for audience in AUDIENCES}
@@ -137,7 +139,8 @@ class Audiences:
             "full_name": f"{person.first_name} {person.last_name}", "email_type": "html", "status": None,
             "consents_to_one_to_one_messaging": True, "list_id": self.list_ids[audience],
             "merge_fields": {"FNAME": person.first_name, "LNAME": person.last_name,
-                             "COMPANY": person.company_name or "", "BIRTHDAY": "", "SOCIAL": ""},
+                             "COMPANY": person.company_name or "", "BIRTHDAY": "", "SOCIAL": "",
+                             "PHONE": (customer_id and self._phones.phone(person.country, person.phone)) or ""},
             "interests": {self._id(audience, name): rng.random() < 0.4 for name in INTERESTS[audience]},
             "ip_signup": f"203.0.113.{rng.randrange(1, 255)}" if is_form else "", "ip_opt": "",
             "timestamp_signup": as_text(at) if is_form else "", "timestamp_opt": "",

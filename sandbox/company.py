@@ -4,6 +4,7 @@ One seeded simulation knows the true people and keeps every system's own view of
 seed, scale and clock alone, so that moving the clock on is to simulate again and to take the difference.
 """
 
+import random
 from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
@@ -13,6 +14,7 @@ from sandbox.claims import Claims
 from sandbox.counted_visits import CountedVisits
 from sandbox.crm import Crm
 from sandbox.devices import Devices
+from sandbox.dirt import Dirt
 from sandbox.handles import Handles
 from sandbox.newsletters import Newsletters
 from sandbox.orders import Orders
@@ -53,6 +55,7 @@ class Company(Orders):
     def __init__(self, seed: int = 1, scale: float = 1.0) -> None:
         super().__init__(seed, scale)
         self.partner_lines: list[PartnerLine] = []
+        self._phones = Dirt(random.Random(f"phones {seed}"))  # so that all else is as without them
         self.partner_person_of: dict[tuple[str, str], Person] = {}  # by reseller and order number
         self._fill_catalogue()
         for number in range(max(10, round(FOUNDING_CUSTOMERS * scale))):  # they moved over from an older shop
@@ -119,6 +122,7 @@ class Company(Orders):
             ordered_on = max(FIRST_DAY, self.today - timedelta(days=1))
         customer = {"ordered_on": ordered_on, "customer_email": self.dirt.email(person.email),
                     "customer_name": self.dirt.name(f"{person.first_name} {person.last_name}"),
+                    "customer_phone": self._phones.phone(country, person.phone),
                     "country": self.dirt.country(country)}  # fmt: skip
         number = self._partner_order_number(reseller)
         self.partner_person_of[reseller, number] = person

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 FIELDS = [
-    "order_number", "line_number", "ordered_on", "customer_email", "customer_name", "country", "sku", "product_name",
-    "quantity", "unit_price", "currency", "tax_amount", "shipping_amount",
+    "order_number", "line_number", "ordered_on", "customer_email", "customer_name", "customer_phone", "country", "sku",
+    "product_name", "quantity", "unit_price", "currency", "tax_amount", "shipping_amount",
 ]  # fmt: skip
 
 

@@ -22,6 +22,13 @@ with
         where coalesce({{ clean_email("additional_email") }}, '') <> coalesce(email, '')
         union
         select
+            contact_id,
+            'social_handle' as identifier_type,
+            social_handle as identifier_value,
+            created_at
+        from contacts
+        union
+        select
             contacts.contact_id,
             'contact' as identifier_type,
             {{ source_key("hubspot", "redirects.merged_id") }} as identifier_value,

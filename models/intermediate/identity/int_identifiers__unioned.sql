@@ -11,6 +11,7 @@ with
                     ref("int_identifiers__from_devices"),
                     ref("int_identifiers__from_buyers"),
                     ref("int_identifiers__from_claims"),
+                    ref("int_identifiers__from_social_accounts"),
                 ]
             )
         }}

@@ -6,7 +6,7 @@ with
             contact_id as record_id,
             source_system,
             email,
-            cast(null as string) as phone,
+            phone,
             cast(null as string) as first_name,
             cast(null as string) as last_name,
             full_name,

@@ -34,6 +34,7 @@ with
             'mailchimp' as source_system,
             case when not is_deleted then email end as email,
             case when not is_deleted then email_alias_key end as email_alias_key,
+            case when not is_deleted then phone end as phone,
             case when not is_deleted then full_name end as full_name,
             last_status as member_status,
             case when not is_deleted then language_code end as language_code,

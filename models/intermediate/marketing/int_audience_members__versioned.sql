@@ -25,6 +25,8 @@ with
             {{ source_key("mailchimp", "list_id || '/' || member_id") }} as address_id,
             email,
             email_alias_key,
+            phone,
+            social_handle,
             full_name,
             member_status,
             language_code,

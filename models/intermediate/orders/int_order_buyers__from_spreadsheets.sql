@@ -22,7 +22,7 @@ with
             as order_id,
             'spreadsheets' as source_system,
             customer_email as email,
-            cast(null as string) as phone,
+            customer_phone as phone,
             customer_name as full_name,
             cast(null as string) as street_line,
             cast(null as string) as postal_code,

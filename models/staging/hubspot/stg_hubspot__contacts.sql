@@ -21,6 +21,14 @@ with
             upper({{ clean_text("lead_status") }}) as lead_status,
             upper({{ clean_text("analytics_source") }}) as analytics_source,
             custom_properties,
+            {{
+                social_handle(
+                    json_text(
+                        "custom_properties",
+                        "$." ~ var("hubspot_social_handle_property"),
+                    )
+                )
+            }} as social_handle,
             is_email_opted_out,
             cast(created_at as timestamp) as created_at,
             cast(updated_at as timestamp) as updated_at,

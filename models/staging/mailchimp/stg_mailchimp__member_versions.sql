@@ -1,5 +1,8 @@
 with
     members as ({{ state_versions(source("mailchimp", "members"), "updated_at") }}),
+    located_cte as (
+        select *, {{ country_code("country") }} as country_code from members
+    ),
     final_cte as (
         select
             list_id,
@@ -13,10 +16,23 @@ with
             {{ clean_text("unsubscribe_reason") }} as unsubscribe_reason,
             nullif(language, '') as language_code,
             {{ clean_text("email_client") }} as email_client,
-            {{ country_code("country") }} as country_code,
+            country_code,
             {{ clean_text("source") }} as signup_source,
             nullif(tags, '') as tags,
             nullif(merge_fields, '') as merge_fields,
+            {{
+                clean_phone(
+                    json_text("merge_fields", "$." ~ var("mailchimp_phone_field")),
+                    "country_code",
+                )
+            }} as phone,
+            {{
+                social_handle(
+                    json_text(
+                        "merge_fields", "$." ~ var("mailchimp_social_handle_field")
+                    )
+                )
+            }} as social_handle,
             nullif(interests, '') as interests,
             member_rating,
             average_open_rate,
@@ -29,7 +45,7 @@ with
             cast(_changed_at as timestamp) as changed_at,
             cast(_observed_at as timestamp) as observed_at,
             _dlt_load_id as load_id
-        from members
+        from located_cte
     )
 
 select *

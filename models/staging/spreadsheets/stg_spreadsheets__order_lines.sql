@@ -1,5 +1,8 @@
 with
     order_lines as ({{ current_event(source("spreadsheets", "order_lines")) }}),
+    located_cte as (
+        select *, {{ country_code("country") }} as country_code from order_lines
+    ),
     final_cte as (
         select
             reseller,
@@ -7,7 +10,8 @@ with
             line_number,
             {{ clean_email("customer_email") }} as customer_email,
             {{ clean_text("customer_name") }} as customer_name,
-            {{ country_code("country") }} as country_code,
+            {{ clean_phone("customer_phone", "country_code") }} as customer_phone,
+            country_code,
             {{ clean_text("sku") }} as sku,
             {{ clean_text("product_name") }} as product_name,
             coalesce({{ currency_code("currency") }}, 'XXX') as currency_code,
@@ -18,7 +22,7 @@ with
             ordered_on as order_date,
             cast(_observed_at as timestamp) as observed_at,
             _dlt_load_id as load_id
-        from order_lines
+        from located_cte
     )
 
 select *
