@@ -42,6 +42,11 @@
     end
 {%- endmacro %}
 
+{# A text of letters a to z in which umlauts that are spelled with an e have none: mueller is muller. #}
+{% macro short_umlauts(text) -%}
+    replace(replace(replace({{ text }}, 'ae', 'a'), 'oe', 'o'), 'ue', 'u')
+{%- endmacro %}
+
 {#
     How many letters two keys are apart, by Levenshtein; null where one is not in ASCII, since the engines count other
     letters differently.

@@ -64,15 +64,27 @@ with
             email,
             mailbox_name,
             mail_provider,
-            -- What the mailbox has beyond the person's own name.
+            -- What the mailbox has beyond the person's own name, in whatever way that
+            -- is
+            -- spelled: muller is mueller.
             length(
                 replace(
                     replace(
-                        {{ regex_replace_all("lower(mailbox_name)", "[^a-z0-9]", "") }},
-                        coalesce(replace(first_name_key, ' ', ''), ' '),
+                        {{
+                            short_umlauts(
+                                regex_replace_all(
+                                    "lower(mailbox_name)", "[^a-z0-9]", ""
+                                )
+                            )
+                        }},
+                        coalesce(
+                            {{ short_umlauts("replace(first_name_key, ' ', '')") }}, ' '
+                        ),
                         ''
                     ),
-                    coalesce(replace(last_name_key, ' ', ''), ' '),
+                    coalesce(
+                        {{ short_umlauts("replace(last_name_key, ' ', '')") }}, ' '
+                    ),
                     ''
                 )
             ) as mailbox_surplus,
