@@ -1,4 +1,5 @@
-"""The command line: python -m ingestion list | check | run | collect | status | replay | scaffold."""
+"""The command line: python -m ingestion list | check | run | collect | status | replay | scaffold |
+export."""
 
 import argparse
 import contextlib
@@ -10,8 +11,9 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 
-from ingestion import enrichments, live, pipeline, replay, scaffold
+from ingestion import enrichments, export, live, pipeline, replay, scaffold
 from ingestion.display import Display
 from ingestion.errors import ConfigurationError, SourceError, explain
 from ingestion.stream import Run, Stream
@@ -225,6 +227,16 @@ def scaffold_command(parsed: argparse.Namespace) -> int:
     return SOME_FAILED if failed else ALL_WELL
 
 
+def export_command(parsed: argparse.Namespace) -> int:
+    """Writes a training set: features as of some moments, with what became of them, as Parquet and JSON."""
+    told = export.export(parsed.entity, parsed.as_of, parsed.label, parsed.to)
+    for moment in told["as_of"]:
+        left_out = f", {moment['left_out']:,} without label left out" if moment.get("left_out") else ""
+        print(f"{parsed.entity} as of {moment['as_of_at']}: {moment['rows']:,} rows{left_out}")
+    print(f"wrote {parsed.to / told['file']}, sha256 {told['sha256']}")
+    return ALL_WELL
+
+
 @contextlib.contextmanager
 def _configured(names: list[str]) -> Iterator[list[System]]:
     """The systems to try, configured: by the sandbox, which runs for the length of the block, or by the user.
@@ -277,6 +289,13 @@ def _time(text: str) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+def _label(text: str) -> export.Label:
+    column, _, days = text.partition("/")
+    if not column or not days.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is no label: write a column and days, as has_failure/7")
+    return export.Label(column, int(days))
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m ingestion", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -300,6 +319,17 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("--json", action="store_true", help="as JSON")
     add("replay", replay_command, None).add_argument("system", metavar="SYSTEM")
     add("scaffold", scaffold_command, "only these systems")
+    exports = add("export", export_command, None)
+    exports.add_argument("entity", metavar="FEATURES", help="of what: devices, ... (marts.ftr_<FEATURES>_daily)")
+    exports.add_argument(
+        "--as-of",
+        action="append",
+        required=True,
+        metavar="TIME",
+        help="a day, whose midnight (business_time_zone) it is, or a time (UTC); may be given several times",
+    )
+    exports.add_argument("--label", type=_label, metavar="COLUMN/DAYS", help="with what became of it, as has_failure/7")
+    exports.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="where the files are written")
     return parser
 
 
