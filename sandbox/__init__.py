@@ -1,9 +1,8 @@
 """The stand-in company's systems on this machine: `with sandbox.running() as options:` and they answer.
 
-Under the root folder: postgres/ (the shop), events/ and logs/ (of the site and
-the app), spreadsheets/, documents/ and images/ (what people send and keep), hubspot.json and its like (what the servers
-show), truth/ (for tests, never loaded) and sandbox.json (seed, scale, clock, password and keys; written last, so that a
-half-made sandbox is made again).
+Under the root folder: postgres/ (the shop), events/ and logs/ (of the site and the app), spreadsheets/, documents/ and
+images/ (what people send and keep), hubspot.json and its like (what the servers show), truth/ (for tests, never loaded)
+and sandbox.json (seed, scale, dirt, clock, password and keys; written last, so that a half-made sandbox is made again).
 """
 
 import fcntl
@@ -40,6 +39,7 @@ from sandbox import (
 )
 from sandbox.bluesky_view import View as BlueskyView
 from sandbox.company import CLOCK, Company
+from sandbox.dirt import RATE
 from sandbox.mastodon_view import View as MastodonView
 from sandbox.server import Server, latest
 from sandbox.shop import READER, Database, tables
@@ -70,6 +70,7 @@ SHOWN = ("hubspot", "mailchimp", "google_analytics", "bluesky", "mastodon", "dev
 ROOT = Path(os.environ.get("SANDBOX_ROOT", ".sandbox"))
 SCALE = float(os.environ.get("SANDBOX_SCALE", "1"))
 SEED = int(os.environ.get("SANDBOX_SEED", "1"))
+DIRT = float(os.environ.get("SANDBOX_DIRT", str(RATE)))
 
 
 class InUse(RuntimeError):
@@ -84,23 +85,29 @@ class Options(dict[str, str]):
 
 @contextmanager
 def running(
-    systems: Iterable[str] | None = None, root: Path = ROOT, scale: float = SCALE, seed: int = SEED
+    systems: Iterable[str] | None = None,
+    root: Path = ROOT,
+    scale: float = SCALE,
+    seed: int = SEED,
+    dirt: float = DIRT,
 ) -> Iterator[Options]:
     """Runs `systems` (default: all) on free loopback ports and yields their options; stops them on exit.
 
-    Makes the data first if `root` has none of this scale and seed; a made sandbox keeps its clock. Raises InUse if
-    `root` is running already: several sandboxes at once need a root each.
+    Makes the data first if `root` has none of this scale, seed and dirt (the share of each defect); a made sandbox
+    keeps its clock. Raises InUse if `root` is running already: several sandboxes at once need a root each.
     """
     wanted = tuple(systems or SYSTEMS)
     if scale <= 0:
         raise ValueError(f"the scale is {scale}: give a number above 0, 1 is 2,000 customers")
+    if not 0 <= dirt <= 0.5:
+        raise ValueError(f"the dirt is {dirt}: give a share from 0 to 0.5 for each defect; it is {RATE} by itself")
     if unknown := set(wanted) - set(SYSTEMS):
         raise ValueError(f"the sandbox has no {', '.join(sorted(unknown))}; it has {', '.join(SYSTEMS)}")
     root = Path(root).resolve()
     with ExitStack() as stack:
         stack.enter_context(_stop_on_sigterm())
         stack.enter_context(_held(root))
-        state = _prepare(root, scale, seed, stack)
+        state = _prepare(root, scale, seed, dirt, stack)
         options = Options()
         options.servers = {}
         if "shop" in wanted:
@@ -201,7 +208,7 @@ def advance(days: int = 1, root: Path = ROOT) -> date:
     try:
         with _no_collector():
             until = date.fromisoformat(state["clock"]) + timedelta(days=days)
-            company = Company(state["seed"], state["scale"]).run(until)
+            company = Company(state["seed"], state["scale"], state["dirt"]).run(until)
             _write(root, company, state, database)
     finally:
         if not was_running:
@@ -226,14 +233,14 @@ def _wipe(root: Path) -> None:
 
 def _state(root: Path) -> dict:
     try:
-        return json.loads((Path(root) / "sandbox.json").read_text())
+        return {"dirt": RATE} | json.loads((Path(root) / "sandbox.json").read_text())  # older ones do not say
     except FileNotFoundError:
         raise FileNotFoundError(f"no sandbox in {root}: start it first, python -m sandbox start") from None
 
 
-def _prepare(root: Path, scale: float, seed: int, stack: ExitStack) -> dict:
-    """The state of the sandbox of this scale, seed and these systems, made anew unless it is there."""
-    asked = {"seed": seed, "scale": scale, "systems": list(SYSTEMS)}
+def _prepare(root: Path, scale: float, seed: int, dirt: float, stack: ExitStack) -> dict:
+    """The state of the sandbox of this scale, seed, dirt and these systems, made anew unless it is there."""
+    asked = {"seed": seed, "scale": scale, "dirt": dirt, "systems": list(SYSTEMS)}
     if (root / "sandbox.json").exists():
         state = _state(root)
         if state | asked == state:
@@ -253,7 +260,7 @@ def _prepare(root: Path, scale: float, seed: int, stack: ExitStack) -> dict:
     database.start()
     database.create(state["password"])
     with _no_collector():
-        _write(root, Company(seed, scale).run(CLOCK), state, database)
+        _write(root, Company(seed, scale, dirt).run(CLOCK), state, database)
     return state
 
 

@@ -35,6 +35,7 @@ def main() -> int:
     start.add_argument("systems", nargs="*", metavar="SYSTEM", help=f"default: {' '.join(sandbox.SYSTEMS)}")
     start.add_argument("--scale", type=float, default=sandbox.SCALE, help="1 is 2,000 customers (SANDBOX_SCALE)")
     start.add_argument("--seed", type=int, default=sandbox.SEED, help="same seed, same data (SANDBOX_SEED)")
+    start.add_argument("--dirt", type=float, default=sandbox.DIRT, help="share of each defect, 0 to 0.5 (SANDBOX_DIRT)")
     advance = commands.add_parser("advance", help="let days go by: new, changed, deleted and late rows; running or not")
     advance.add_argument("days", nargs="?", type=int, default=1, help="how many (default 1)")
     commands.add_parser("reset", help="delete its data; the next start makes it anew, with the clock at its beginning")
@@ -56,7 +57,8 @@ def main() -> int:
     try:
         match arguments.command:
             case "start":
-                with sandbox.running(arguments.systems, arguments.root, arguments.scale, arguments.seed) as options:
+                size = (arguments.scale, arguments.seed, arguments.dirt)
+                with sandbox.running(arguments.systems, arguments.root, *size) as options:
                     for name, value in options.items():
                         print(f"export {name}='{value}'")
                     print(f"# clock {sandbox.clock(arguments.root)}; Ctrl-C stops", file=sys.stderr, flush=True)

@@ -14,8 +14,8 @@ POPULARITY = {"coffee": 10, "machines": 0.5, "grinders": 1, "accessories": 4, "s
 class Accounts(Simulation):
     """Accounts open, change and get erased; products change their cost and price."""
 
-    def __init__(self, seed: int, scale: float) -> None:
-        super().__init__(seed, scale)
+    def __init__(self, seed: int, scale: float, dirt: float) -> None:
+        super().__init__(seed, scale, dirt)
         self.person_of: dict[int, Person] = {}  # by customer_id, also of deleted customers
         self._customer_pool: list[int] = []  # businesses several times: they order more
         self._addresses_of: dict[int | None, list[Row]] = defaultdict(list)

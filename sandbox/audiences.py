@@ -50,7 +50,7 @@ class Audiences:
 
     def __init__(self, company: Simulation) -> None:
         self.company, self.rng = company, random.Random(f"newsletters {company.seed}")
-        self._phones = Dirt(random.Random(f"newsletters' phones {company.seed}"))
+        self._phones = Dirt(random.Random(f"newsletters' phones {company.seed}"), company.dirt.rate)
         self.members: dict[tuple[str, str], Member] = {}  # by audience and id
         self._ever: list[Member] = []  # those who were erased, too
         self.list_ids = {audience: self._id("list", audience) for audience in AUDIENCES}
@@ -132,7 +132,7 @@ class Audiences:
         self, at: datetime, audience: str, person: Person, status: str, source: str, customer_id: int | None
     ) -> None:
         rng, number = self.rng, next(self._contacts)
-        email = person.email.capitalize() if rng.random() < 0.05 else person.email
+        email = person.email.capitalize() if rng.random() < self.company.dirt.rate else person.email
         is_form = source == "Hosted Signup Form"
         row = {
             **_address(email), "contact_id": self._id("contact", number, digits=32), "web_id": 500000 + number,

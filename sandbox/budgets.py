@@ -32,7 +32,7 @@ class Budgets:
 
     def __init__(self, company: Simulation) -> None:
         self.company, self.rng = company, random.Random(f"marketing budgets {company.seed}")
-        self.dirt, self._made = Dirt(self.rng), Counter[str]()
+        self.dirt, self._made = Dirt(self.rng, company.dirt.rate), Counter[str]()
         self.rows: list[tuple[Row, Row]] = []  # what is true, and what stands there instead
         self._next = FIRST_DAY
         while self._next <= LAST_MONTH:

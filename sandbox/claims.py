@@ -38,7 +38,7 @@ class Claims:
 
     def __init__(self, company: Simulation) -> None:
         self.company, self.rng = company, random.Random(f"claims {company.seed}")
-        self.dirt = Dirt(self.rng)
+        self.dirt = Dirt(self.rng, company.dirt.rate)
         self.all: list[Claim] = []
         self.opened: list[Claim] = []
         self.closed: list[Claim] = []

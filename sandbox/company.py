@@ -1,7 +1,7 @@
 """The stand-in company: roasts and packs coffee, sells it with espresso machines in a web shop and by resellers.
 
 One seeded simulation knows the true people and keeps every system's own view of them. The state at a clock depends on
-seed, scale and clock alone, so that moving the clock on is to simulate again and to take the difference.
+seed, scale, dirt and clock alone, so that moving the clock on is to simulate again and to take the difference.
 """
 
 import random
@@ -14,7 +14,7 @@ from sandbox.claims import Claims
 from sandbox.counted_visits import CountedVisits
 from sandbox.crm import Crm
 from sandbox.devices import Devices
-from sandbox.dirt import Dirt
+from sandbox.dirt import RATE, Dirt
 from sandbox.handles import Handles
 from sandbox.newsletters import Newsletters
 from sandbox.orders import Orders
@@ -52,10 +52,10 @@ class Company(Orders):
     follow the company day by day, each with chance of its own: the shop knows nothing of them.
     """
 
-    def __init__(self, seed: int = 1, scale: float = 1.0) -> None:
-        super().__init__(seed, scale)
+    def __init__(self, seed: int = 1, scale: float = 1.0, dirt: float = RATE) -> None:
+        super().__init__(seed, scale, dirt)
         self.partner_lines: list[PartnerLine] = []
-        self._phones = Dirt(random.Random(f"phones {seed}"))  # so that all else is as without them
+        self._phones = Dirt(random.Random(f"phones {seed}"), dirt)  # so that all else is as without them
         self.partner_person_of: dict[tuple[str, str], Person] = {}  # by reseller and order number
         self._fill_catalogue()
         for number in range(max(10, round(FOUNDING_CUSTOMERS * scale))):  # they moved over from an older shop

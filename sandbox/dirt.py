@@ -8,7 +8,7 @@ from collections.abc import Callable
 from sandbox.vocabulary import COUNTRIES
 
 RATE = 0.05
-DEFECTS = {  # name: (share of the rows it can happen to, what it looks like)
+DEFECTS = {  # name: (share of the rows it can happen to, unless the rate is another; what it looks like)
     "email_missing": (RATE, "no e-mail at all"),
     "email_upper_case": (RATE, "e-mail in capitals"),
     "email_spaces": (RATE, "e-mail with spaces around it"),
@@ -44,19 +44,29 @@ PLACEHOLDERS = ["000000000", "1234567890", "n/a", "-", "+49 000 0000000"]
 
 
 class Dirt:
-    """Decides which value gets which defect and writes it. Counts chances and hits per defect for the truth."""
+    """Decides which value gets which defect and writes it. Counts chances and hits per defect for the truth.
 
-    def __init__(self, rng: random.Random) -> None:
-        self.rng = rng
+    `rate`: the share of each defect that is RATE by itself; others grow alike. A value has one defect at most: where
+    theirs would be more than all values, each has its part of all.
+    """
+
+    def __init__(self, rng: random.Random, rate: float = RATE) -> None:
+        self.rng, self.rate = rng, rate
         self.chances: Counter[str] = Counter()
         self.hits: Counter[str] = Counter()
+
+    def shares(self, *defects: str) -> dict[str, float]:
+        """The share of values that each of `defects` hits, of those that any of them can hit."""
+        shares = {defect: DEFECTS[defect][0] * (self.rate / RATE) for defect in defects}
+        most = max(1.0, sum(shares.values()))
+        return {defect: share / most for defect, share in shares.items()}
 
     def pick(self, *defects: str) -> str | None:
         """At most one of `defects`, each at its own rate."""
         self.chances.update(defects)
         draw = self.rng.random()
-        for defect in defects:
-            draw -= DEFECTS[defect][0]
+        for defect, share in self.shares(*defects).items():
+            draw -= share
             if draw < 0:
                 self.hits[defect] += 1
                 return defect

@@ -16,8 +16,8 @@ from sandbox.vocabulary import COUNTRIES, DECIMALS, PRICE_BOOK, REFUND_REASONS
 class Orders(Accounts):
     """Orders with their items, payments and refunds; subscriptions that order by themselves."""
 
-    def __init__(self, seed: int, scale: float) -> None:
-        super().__init__(seed, scale)
+    def __init__(self, seed: int, scale: float, dirt: float) -> None:
+        super().__init__(seed, scale, dirt)
         self.late_orders: list[int] = []
         self.web_orders: list[Row] = []  # today's
         self._items_of: dict[int, list[Row]] = defaultdict(list)

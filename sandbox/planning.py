@@ -39,7 +39,7 @@ class Planning:
 
     def __init__(self, company: Simulation) -> None:
         self.company, self.rng = company, random.Random(f"planning {company.seed}")
-        self.dirt, self.budgets = Dirt(self.rng), budgets.Budgets(company)
+        self.dirt, self.budgets = Dirt(self.rng, company.dirt.rate), budgets.Budgets(company)
         self.rows: list[tuple[Row, Row]] = []  # what is true, and what stands there instead
         self.version, self._due, self._made = 100, 0.0, Counter[str]()
         self._touch(FIRST_DAY, self.rng)

@@ -67,7 +67,7 @@ class Sales:
 
     def __init__(self, company: Simulation) -> None:
         self.company, self.rng = company, random.Random(f"crm {company.seed}")
-        self.dirt, self.portal = Dirt(self.rng), Portal(self.rng)
+        self.dirt, self.portal = Dirt(self.rng, company.dirt.rate), Portal(self.rng)
         self.deals: list[Deal] = []
         self.touched_at: dict[Record, datetime] = {}  # when the team reached out, by call, e-mail or meeting
         self._agenda: list[tuple[datetime, int, Callable, tuple]] = []

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, NamedTuple
 
-from sandbox.dirt import Dirt
+from sandbox.dirt import RATE, Dirt
 from sandbox.vocabulary import CAFE_NAMES, COUNTRIES, MAIL_DOMAINS
 
 FIRST_DAY = date(2025, 10, 1)
@@ -36,10 +36,10 @@ class Person(NamedTuple):
 class Simulation:
     """Days, people and the shop's tables: `shop` is {table: {key: row}}, a row in the order of the table's columns."""
 
-    def __init__(self, seed: int, scale: float) -> None:
+    def __init__(self, seed: int, scale: float, dirt: float = RATE) -> None:
         self.seed, self.scale, self.today = seed, scale, FIRST_DAY
         self.rng = random.Random(seed)
-        self.dirt = Dirt(self.rng)
+        self.dirt = Dirt(self.rng, dirt)
         self.people: list[Person] = []
         self.shop: dict[str, dict[int, Row]] = {table: {} for table in KEYS}
         self.deleted: dict[str, list[int]] = defaultdict(list)  # keys by table

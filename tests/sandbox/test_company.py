@@ -5,7 +5,7 @@ import pytest
 
 from sandbox import reseller_orders
 from sandbox.company import CLOCK, Company
-from sandbox.dirt import DEFECTS
+from sandbox.dirt import DEFECTS, Dirt
 from sandbox.shop import tables
 
 
@@ -62,6 +62,36 @@ def test_every_defect_occurs_at_its_rate(bigger):
         deviation = (chances * rate * (1 - rate)) ** 0.5
         assert abs(hits - chances * rate) < 4 * deviation + 1, f"{name}: {hits} of {chances}"
     assert all(dirt.hits[name] for name in DEFECTS if name != "cost_missing")
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.1, 0.2, 0.4])
+def test_the_rate_of_the_defects_can_be_set(rate):
+    company = Company(1, 0.1, rate).run(CLOCK)
+    shop, hits, chances = company.shop, company.dirt.hits, company.dirt.chances
+    emails, phones, countries = (
+        [row[column] for row in shop["customers"].values()] for column in ("email", "phone", "country")
+    )
+    clean = [
+        [email is not None and email == email.lower().strip() for email in emails],
+        [phone is not None and phone[0] == "+" and phone[1:].isdigit() for phone in phones],
+        [len(country) == 2 and country.isupper() for country in countries],
+    ]
+    for number, values in zip((3, 5, 3), clean, strict=True):
+        assert sum(values) / len(values) == pytest.approx(max(0, 1 - number * rate), abs=0.1)
+    crm = company.crm.dirt
+    for name in ("email_missing", "phone_national", "guest_order", "duplicate_customer", "broken_line"):
+        alone = DEFECTS[name][0] * rate / 0.05
+        expected = min(alone, {"email_missing": 1 / 3, "phone_national": 1 / 5}.get(name, 1))
+        assert hits[name] / chances[name] == pytest.approx(expected, abs=0.06)
+        assert bool(hits[name]) == bool(rate)
+    assert crm.hits["email_missing"] / crm.chances["email_missing"] == pytest.approx(min(rate, 1 / 3), abs=0.1)
+
+
+def test_a_value_has_one_defect_at_most_whatever_the_rate():
+    assert Dirt(None, 0.4).shares("email_missing", "email_spaces") == {"email_missing": 0.4, "email_spaces": 0.4}
+    phone = ("phone_missing", "phone_placeholder", "phone_national", "phone_spaced", "phone_00_prefix")
+    assert Dirt(None, 0.4).shares(*phone) == pytest.approx(dict.fromkeys(phone, 0.2))
+    assert Dirt(None).shares("email_missing", "broken_line") == {"email_missing": 0.05, "broken_line": 0.01}
 
 
 def test_dirt_is_in_the_rows_not_only_in_the_count(bigger):

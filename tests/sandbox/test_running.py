@@ -48,7 +48,7 @@ def start(root, *arguments):
     for line in process.stderr:
         if line.startswith("# clock"):
             break
-    while len(options) < (len(arguments) or 7):
+    while len(options) < (sum(not argument.startswith("--") for argument in arguments) or 7):
         name, value = process.stdout.readline().removeprefix("export ").rstrip("\n").split("=", 1)
         options[name] = value.strip("'")
     return process, options
@@ -131,6 +131,34 @@ def test_another_seed_remakes_the_data_and_the_same_keeps_it(made_root):
     with sandbox.running(["shop"], root=made_root, scale=SCALE, seed=2) as options:
         assert options["SOURCES__SHOP__CREDENTIALS"].split("@")[0] != password
     assert (made_root / "mine.txt").exists()
+
+
+def test_another_share_of_dirt_remakes_the_data_and_stays_with_it(made_root):
+    """A sandbox of before it could be set has the usual one, and is kept."""
+    file = made_root / "sandbox.json"
+    state = json.loads(file.read_text())
+    assert state.pop("dirt") == 0.05
+    file.write_text(json.dumps(state))
+    with sandbox.running(["shop"], root=made_root, scale=SCALE):
+        assert json.loads(file.read_text()) == state
+    process, options = start(made_root, "shop", "--dirt=0")
+    with psycopg.connect(options["SOURCES__SHOP__CREDENTIALS"]) as connection:
+        dirty = "select count(*) from customers where email is distinct from lower(trim(email)) or email is null"
+        assert connection.execute(dirty).fetchone() == (0,)
+        sandbox.advance(40, made_root)
+        assert connection.execute(dirty).fetchone() == (0,)
+    process.terminate()
+    process.wait(30)
+    assert {defect["hits"] for defect in truth(made_root, "defects.json").values()} == {0}
+
+
+@pytest.mark.parametrize("dirt", [-0.1, 0.6, float("nan")])
+def test_dirt_is_a_share(new_root, dirt):
+    with (
+        pytest.raises(ValueError, match=r"the dirt is .*: give a share from 0 to 0.5"),
+        sandbox.running(root=new_root, dirt=dirt),
+    ):
+        pass
 
 
 def test_two_roots_run_at_once_and_one_root_only_once(options, root, new_root):
