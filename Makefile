@@ -77,6 +77,9 @@ bench-capture: setup  ## Measure changes of a PostgreSQL to the spool beside the
 bench-files: setup  ## Measure many small documents, spreadsheets and pictures (FILES=10000)
 	@PYTHONPATH=. python benchmarks/files.py
 
+bench-identity: setup  ## Measure who is found to be who: beside splink on public records, and a million identifiers (ROUNDS=3)
+	@PYTHONPATH=. python benchmarks/identity.py
+
 bench-sentiment: setup  ## Measure the sentiment of texts on labelled ones (FILES="a.tsv b.tsv", lines of label, tab, text)
 	@python benchmarks/sentiment.py
 
@@ -114,5 +117,5 @@ clean:  ## Remove the warehouse, the sandbox, and what dbt wrote
 	@test ! -x $(BIN)/python || $(BIN)/python -m sandbox reset
 	@rm -rf warehouse target logs
 
-.PHONY: help setup demo ingest build docs metrics test test-long lint format bench bench-rest bench-sessions bench-events bench-devices bench-capture bench-files bench-sentiment bench-daily bench-scale chaos chaos-live \
+.PHONY: help setup demo ingest build docs metrics test test-long lint format bench bench-rest bench-sessions bench-events bench-devices bench-capture bench-files bench-identity bench-sentiment bench-daily bench-scale chaos chaos-live \
 	spark-up spark-down parity samples lock clean

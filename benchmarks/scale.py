@@ -6,13 +6,12 @@ of the process, and of the lake requests, files and megabytes.
 """
 
 import os
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
+from measuring import measure
 
 import sandbox
 from sandbox.cluster import Cluster, free_port
@@ -31,19 +30,6 @@ BUILD = [
     "--resource-type",
     "seed",
 ]
-
-
-def measure(command: list[str], environment: dict[str, str]) -> tuple[float, float]:
-    """Wall seconds and peak MB of a command. (What wait4 tells of memory begins with that of this process.)"""
-    started, peak = time.monotonic(), 0
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-    while process.poll() is None:
-        status = Path(f"/proc/{process.pid}/status").read_text()
-        peak = max([peak, *(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))])
-        time.sleep(0.05)
-    if process.returncode:
-        sys.exit(f"{' '.join(command)} failed")
-    return time.monotonic() - started, peak / 1024
 
 
 def rows_of(lake: Path) -> int:
