@@ -37,7 +37,7 @@
             end as counter_reset_count,
             min_value,
             max_value,
-            value_millionths,
+            median_value,
             increase_millionths + coalesce(
                 case
                     when metric_kind = 'counter'

@@ -107,9 +107,10 @@ with
             metric_kind,
             known_date,
             sum(
-                case when known_days_ago > 7 then value_millionths end
-            ) as usual_millionths,
-            sum(case when known_days_ago > 7 then reading_count end) as usual_count,
+                case
+                    when known_days_ago > 7 then {{ in_millionths("median_value") }}
+                end
+            ) as usual_median_millionths,
             sum(
                 case
                     when known_days_ago > 7
@@ -117,13 +118,18 @@ with
                 end
             ) as usual_range_millionths,
             count(case when known_days_ago > 7 then 1 end) as usual_day_count,
+            max(case when known_days_ago > 7 then median_value end)
+            - min(case when known_days_ago > 7 then median_value end) as usual_drift,
             {% for number in [1, 7] %}
                 sum(
-                    case when known_days_ago <= {{ number }} then value_millionths end
-                ) as value_millionths_{{ number }}d,
-                sum(
-                    case when known_days_ago <= {{ number }} then reading_count end
-                ) as value_count_{{ number }}d,
+                    case
+                        when known_days_ago <= {{ number }}
+                        then {{ in_millionths("median_value") }}
+                    end
+                ) as median_millionths_{{ number }}d,
+                count(
+                    case when known_days_ago <= {{ number }} then 1 end
+                ) as day_count_{{ number }}d,
                 min(
                     case when known_days_ago <= {{ number }} then min_value end
                 ) as min_value_{{ number }}d,
@@ -146,7 +152,8 @@ with
     usual_cte as (
         select
             *,
-            {{ ratio("usual_millionths", "usual_count") }} / 1000000 as usual_value,
+            {{ ratio("usual_median_millionths", "usual_day_count") }}
+            / 1000000 as usual_value,
             {{ ratio("usual_range_millionths", "usual_day_count") }}
             / 1000000 as usual_range
         from {{ with_device_metrics("sums_cte", ["low_limit", "high_limit"]) }} as sums
@@ -164,12 +171,12 @@ with
                             abs(
                                 {{
                                     ratio(
-                                        "value_millionths_" ~ number ~ "d",
-                                        "value_count_" ~ number ~ "d",
+                                        "median_millionths_" ~ number ~ "d",
+                                        "day_count_" ~ number ~ "d",
                                     )
                                 }} / 1000000 - usual_value
                             )
-                            / nullif(usual_range, 0)
+                            / nullif(usual_drift, 0)
                     end
                 ) as drift_{{ number }}d,
                 max(
