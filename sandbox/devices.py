@@ -31,6 +31,7 @@ RATES = {
     "gap": 0.05, "late_burst": 0.05, "duplicate": 0.05, "counter_reset": 0.05,
     "stuck": 0.05, "firmware": 0.05, "overheating": 0.02, "pressure_loss": 0.02, "unreadable": 0.02,
 }  # fmt: skip
+FORERUNNER, WARMER = 5, 0.2  # days before it overheats a boiler begins to get warmer, and by how many °C a day
 AHEAD, BEHIND = 3653 * DAY, -45 * 60  # clocks, of one machine in twenty each
 UNREADABLE = {
     "not_json": "boiler 93.5", "not_utf8": "\xff\xfe\x00", "no_time": '{"v":93.5}',
@@ -136,9 +137,11 @@ class Devices:
         times = {"begins_at": moment(begin + device.skew), "ends_at": moment(end + device.skew)}
         self.events.append({"device_id": device.device_id, "kind": kind, "metric": metric, **times})
 
-    def _period(self, device: Device, kind: str, metric: str, midnight: int, hours: int) -> range:
-        """The seconds of so many hours from an even hour on, if it happens today."""
-        if not self._happens(kind):
+    def _period(
+        self, device: Device, kind: str, metric: str, midnight: int, hours: int, is_due: bool | None = None
+    ) -> range:
+        """The seconds of so many hours from an even hour on, if it happens today: by chance, or as `is_due` says."""
+        if not (self._happens(kind) if is_due is None else is_due):
             return range(0)
         begin = midnight + 2 * HOUR * self.rng.randrange((24 - hours) // 2 + 1)
         self._tell(device, kind, metric, begin, begin + hours * HOUR)
@@ -151,15 +154,21 @@ class Devices:
             device.firmware = [2, device.firmware[1] + 1, 0] if self.rng.random() < 0.3 else device.firmware
             device.firmware = [*device.firmware[:2], device.firmware[2] + 1]
             self._tell(device, "firmware", "firmware", midnight, midnight)
-        stuck = self._period(device, "stuck", "boiler_temperature", midnight, 16)
-        hot = range(0) if stuck else self._period(device, "overheating", "boiler_temperature", midnight, 4)
+        is_due = device.warming == 1
+        if device.warming:
+            device.warming -= 1
+        elif self._happens("overheating"):
+            device.warming = FORERUNNER
+        warmer = WARMER * (FORERUNNER - device.warming) if device.warming or is_due else 0
+        stuck = range(0) if is_due else self._period(device, "stuck", "boiler_temperature", midnight, 16)
+        hot = self._period(device, "overheating", "boiler_temperature", midnight, 4, is_due)
         weak = self._period(device, "pressure_loss", "pressure", midnight, 6)
         reset_at = midnight + 2 * HOUR * self.rng.randrange(12) if self._happens("counter_reset") else 0
         status = {"firmware": device.version, "owner": device.owner, "water_hardness": round(gauss(7, 0.3), 1)}
         parts = [{key: value} for key, value in status.items()] if is_old else [status]
         samples, held = [device.sample(midnight, metrics) for metrics in parts], round(gauss(93.5, 0.4), 1) + 0.05
         for at in range(midnight, midnight + DAY, 2 * HOUR if is_old else HOUR // 2):
-            temperature = held if at in stuck else round(gauss(113 if at in hot else 93.5, 0.6), 1)
+            temperature = held if at in stuck else round(gauss(113 if at in hot else 93.5 + warmer, 0.6), 1)
             metrics = {"boiler_temperature": temperature}
             if at % (2 * HOUR) == 0:
                 brews = self.rng.randint(1, 24)

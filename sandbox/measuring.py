@@ -39,6 +39,7 @@ class Device:
     worked: float = 0.0  # seconds in which no unit was completed yet
     made: int = 0  # the true total, which no reset touches
     lost_seconds: int = 0
+    warming: int = 0  # days until it overheats, if it will
 
     def sample(self, at: int, metrics: dict[str, Any], sent_at: int | None = None) -> Sample:
         """Measures."""
