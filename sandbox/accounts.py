@@ -5,6 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from itertools import accumulate
 
+from sandbox.shared import Shared
 from sandbox.simulation import Person, Row, Simulation
 from sandbox.vocabulary import COFFEES, COUNTRIES, DECIMALS, GOODS, MAIL_DOMAINS, PACKS, PRICE_BOOK
 
@@ -16,6 +17,7 @@ class Accounts(Simulation):
 
     def __init__(self, seed: int, scale: float, dirt: float) -> None:
         super().__init__(seed, scale, dirt)
+        self.shared = Shared(self)
         self.person_of: dict[int, Person] = {}  # by customer_id, also of deleted customers
         self._customer_pool: list[int] = []  # businesses several times: they order more
         self._addresses_of: dict[int | None, list[Row]] = defaultdict(list)
@@ -52,10 +54,15 @@ class Accounts(Simulation):
             known = self.rng.choice(list(self.person_of.values()))
             name, domain = known.email.split("@")
             person = known._replace(email=self.rng.choice([known.email, f"{name}+shop@{domain}", f"{name}.2@{domain}"]))
+            email, partner = person.email, None
         else:
             person = self._person()
+            partner = self.shared.partner(person)
+            if partner:
+                self.people[-1] = person = person._replace(phone=self.person_of[partner].phone)
+            email = self.shared.email(self._numbers["customers"] + 1, person)
         customer = self._add(
-            "customers", email=self.dirt.email(person.email), first_name=self.dirt.name(person.first_name),
+            "customers", email=self.dirt.email(email), first_name=self.dirt.name(person.first_name),
             last_name=self.dirt.name(person.last_name), phone=self.dirt.phone(person.country, person.phone),
             country=self.dirt.country(person.country),
             company_name=person.company_name and self.dirt.name(person.company_name),
@@ -69,6 +76,9 @@ class Accounts(Simulation):
             address = self._add("addresses", customer_id=key, address_type=address_type,
                                 **self._address(person.country), created_at=at, updated_at=at)  # fmt: skip
             self._addresses_of[key].append(address)
+            if partner:
+                home = self._addresses_of[partner][0]
+                address.update({name: home[name] for name in ("line_1", "line_2", "postal_code", "city")})
         return customer
 
     def _address(self, country: str) -> Row:
@@ -93,6 +103,7 @@ class Accounts(Simulation):
                 name, _ = person.email.split("@")
                 person = person._replace(email=f"{name}@{self.rng.choice(MAIL_DOMAINS)}")
                 self._touch(customer, email=self.dirt.email(person.email))
+                self.shared.emails.pop(key, None)
             case "phone":
                 digits = COUNTRIES[person.country].phone_digits
                 changed = str((int(person.phone[-digits:]) + 24135) % 10**digits).zfill(digits)

@@ -132,10 +132,12 @@ class Audiences:
         self, at: datetime, audience: str, person: Person, status: str, source: str, customer_id: int | None
     ) -> None:
         rng, number = self.rng, next(self._contacts)
-        email = person.email.capitalize() if rng.random() < self.company.dirt.rate else person.email
+        contact_id = self._id("contact", number, digits=32)
+        email = self.company.shared.spelled(contact_id, person.email)
+        email = email.capitalize() if rng.random() < self.company.dirt.rate else email
         is_form = source == "Hosted Signup Form"
         row = {
-            **_address(email), "contact_id": self._id("contact", number, digits=32), "web_id": 500000 + number,
+            **_address(email), "contact_id": contact_id, "web_id": 500000 + number,
             "full_name": f"{person.first_name} {person.last_name}", "email_type": "html", "status": None,
             "consents_to_one_to_one_messaging": True, "list_id": self.list_ids[audience],
             "merge_fields": {"FNAME": person.first_name, "LNAME": person.last_name,

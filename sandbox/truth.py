@@ -26,8 +26,8 @@ def write(company: Company, folder: Path) -> None:
     reseller_orders.json  data lines per file: good, and broken by kind; resent files repeat another one's
     partner_orders.csv  every reseller's order with its true person and the money of its good lines
 
-    And what the method `truth` of Crm, Newsletters, Visits, Social, Handles, Devices, Claims, Stock, Planning, Papers
-    and Photos lists.
+    And what the method `truth` of Shared, Crm, Newsletters, Visits, Social, Handles, Devices, Claims, Stock, Planning,
+    Papers and Photos lists.
     """
     folder.mkdir(parents=True, exist_ok=True)
     shop = company.shop
@@ -36,7 +36,10 @@ def write(company: Company, folder: Path) -> None:
     dirt = company.dirt
     _json(folder / "defects.json", {d: {"chances": dirt.chances[d], "hits": dirt.hits[d]} for d in DEFECTS})
     people = company.person_of.items()
-    _csv(folder / "people.csv", ({"customer_id": key, **_person(person)} for key, person in people))
+    _csv(
+        folder / "people.csv",
+        ({"customer_id": key, **_person(person), **_email(company, key)} for key, person in people),
+    )
     _csv(folder / "late_orders.csv", ({"order_id": key} for key in company.late_orders))
     _csv(folder / "orders.csv", _orders(company))
     _json(folder / "reseller_orders.json", {
@@ -46,8 +49,8 @@ def write(company: Company, folder: Path) -> None:
     })  # fmt: skip
     _csv(folder / "partner_orders.csv", _partner_orders(company))
     systems = (
-        company.crm, company.newsletters, company.visits, company.social, company.handles, company.devices,
-        company.claims, company.stock, company.planning, company.papers, company.photos,
+        company.shared, company.crm, company.newsletters, company.visits, company.social, company.handles,
+        company.devices, company.claims, company.stock, company.planning, company.papers, company.photos,
     )  # fmt: skip
     for name, content in (item for system in systems for item in system.truth().items()):
         (_json if name.endswith(".json") else _csv)(folder / name, content)
@@ -56,6 +59,11 @@ def write(company: Company, folder: Path) -> None:
 def _person(person) -> dict[str, Any]:
     dial_code = COUNTRIES[person.country].dial_code
     return {**person._asdict(), "phone": f"+{dial_code}{person.phone}"}
+
+
+def _email(company: Company, customer_id: int) -> dict[str, str]:
+    """The account's, if it is not its owner's own."""
+    return {"email": company.shared.emails[customer_id]} if customer_id in company.shared.emails else {}
 
 
 def _orders(company: Company) -> Iterable[dict]:
