@@ -3,6 +3,7 @@ with
     order_items as (select * from {{ ref("int_order_items__unioned") }}),
     payments as (select * from {{ ref("int_payments__unioned") }}),
     exchange_rates as (select * from {{ ref("int_exchange_rates__daily") }}),
+    persons as (select * from {{ ref("int_persons__by_identifier") }}),
     item_counts_cte as (
         select order_id, count(*) as item_count from order_items group by order_id
     ),
@@ -21,6 +22,7 @@ with
     rated_orders_cte as (
         select
             orders.*,
+            persons.person_id,
             coalesce(item_counts_cte.item_count, 0) as item_count,
             coalesce(payment_totals_cte.paid_amount, 0) as paid_amount,
             coalesce(payment_totals_cte.refunded_amount, 0) as refunded_amount,
@@ -32,11 +34,23 @@ with
             exchange_rates
             on orders.currency_code = exchange_rates.currency_code
             and orders.order_date = exchange_rates.rate_date
+        left join
+            persons
+            on
+            {{
+                is_person_at(
+                    "persons",
+                    "case when orders.customer_id is null then 'order' else 'customer' end",
+                    "coalesce(orders.customer_id, orders.order_id)",
+                    moment("orders.ordered_at", "orders.order_date"),
+                )
+            }}
     ),
     final_cte as (
         select
             order_id,
             customer_id,
+            person_id,
             source_system,
             source_order_id,
             order_number,
