@@ -166,6 +166,18 @@ def test_deals_are_true(query):
     assert differing == []
 
 
+def test_timelines_have_all_kinds_of_source(query):
+    kinds = query("select distinct source_kind from marts.fct_customer_events")
+    assert {kind for (kind,) in kinds} == {"crm", "marketing", "social", "web", "application", "device", "other"}
+    whole = query("""
+        select count(*) from (
+            select person_id from marts.fct_customer_events
+            group by person_id having count(distinct source_kind) >= 4
+        )
+    """)
+    assert whole[0][0] > 0  # somebody whom most systems know, each by another id
+
+
 def test_stage_intervals_are_true(query):
     differing = query("""
         with ours as (
