@@ -32,7 +32,7 @@ AIMS = ["any moment", "extract", "normalize", "load"]
 NOTICED = {
     f"{mart}.{name}": f"case when {name} < cast('{{began}}' as timestamp) then {name} end as {name}"
     for mart, names in {
-        "dim_customers_history": ("valid_from", "valid_to"),
+        "dim_customer_accounts_history": ("valid_from", "valid_to"),
         "dim_devices": ("first_received_at", "last_received_at"),
     }.items()
     for name in names

@@ -623,7 +623,7 @@ def test_pictures_are_true(project, query):
 
 def test_addresses_of_customers_are_as_they_would_be_written_properly(query):
     differing = query("""
-        select customers.email, people.email from marts.dim_customers as customers
+        select customers.email, people.email from marts.dim_customer_accounts as customers
         inner join true_people as people on customers.source_customer_id = people.customer_id
         where split_part(customers.email, '@', 1) != split_part(people.email, '@', 1)
             or customers.email != lower(trim(customers.email)) or customers.country_code != people.country

@@ -83,7 +83,7 @@ def test_an_unrelated_shop_gets_into_the_marts_in_sql_alone(project):
     customers = project.query(
         "sandbox",
         "select source_customer_id, email, email_alias_key, country_code, order_count, net_revenue_amount_base"
-        " from marts.dim_customers order by customer_id",
+        " from marts.dim_customer_accounts order by customer_id",
     )
     assert customers == [
         ("c0ffee", "ana+loja@example.com", "ana@example.com", "BR", 2, Decimal("326.208")),

@@ -2,7 +2,7 @@ with
     mentions as (select * from {{ ref("int_document_mentions__found") }}),
     documents as (select * from {{ ref("dim_documents") }}),
     email_domains as (select * from {{ ref("int_email_domains__ascii") }}),
-    customers as (select * from {{ ref("dim_customers") }}),
+    customers as (select * from {{ ref("dim_customer_accounts") }}),
     orders as (select * from {{ ref("fct_orders") }}),
     devices as (select * from {{ ref("dim_devices") }}),
     -- What two rows share identifies neither.

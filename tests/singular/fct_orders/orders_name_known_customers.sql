@@ -2,10 +2,10 @@
 select orders.order_id, orders.customer_id
 from {{ ref("fct_orders") }} as orders
 left join
-    {{ ref("dim_customers") }} as customers
+    {{ ref("dim_customer_accounts") }} as customers
     on orders.customer_id = customers.customer_id
 left join
-    {{ ref("dim_customers_history") }} as customer_versions
+    {{ ref("dim_customer_accounts_history") }} as customer_versions
     on orders.customer_id = customer_versions.customer_id
 where
     orders.customer_id is not null

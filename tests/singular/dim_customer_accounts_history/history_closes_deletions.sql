@@ -2,7 +2,7 @@
 select deletions.customer_id, deletions.changed_at
 from {{ ref("int_customer_versions__unioned") }} as deletions
 inner join
-    {{ ref("dim_customers_history") }} as customer_versions
+    {{ ref("dim_customer_accounts_history") }} as customer_versions
     on deletions.customer_id = customer_versions.customer_id
     and deletions.changed_at >= customer_versions.valid_from
     and (

@@ -2,6 +2,7 @@ with
     customers as (select * from {{ ref("int_customers__unioned") }}),
     orders as (select * from {{ ref("fct_orders") }}),
     order_items as (select * from {{ ref("fct_order_items") }}),
+    persons as (select * from {{ ref("int_persons__by_identifier") }}),
     order_totals_cte as (
         select
             customer_id,
@@ -24,6 +25,7 @@ with
     final_cte as (
         select
             customers.customer_id,
+            persons.person_id,
             customers.source_system,
             customers.source_customer_id,
             customers.email,
@@ -53,6 +55,11 @@ with
         left join
             order_totals_cte on customers.customer_id = order_totals_cte.customer_id
         left join item_totals_cte on customers.customer_id = item_totals_cte.customer_id
+        left join
+            persons
+            on persons.identifier_type = 'customer'
+            and customers.customer_id = persons.identifier_value
+            and persons.valid_to is null
     )
 
 select *

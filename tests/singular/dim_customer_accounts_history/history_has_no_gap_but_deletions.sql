@@ -7,7 +7,7 @@ with
             lead(valid_from) over (
                 partition by customer_id order by valid_from nulls first
             ) as next_valid_from
-        from {{ ref("dim_customers_history") }}
+        from {{ ref("dim_customer_accounts_history") }}
     )
 
 select neighbours_cte.*

@@ -4,13 +4,15 @@
 with
     expected_cte as (
         select {{ columns }}
-        from {{ ref("dim_customers") }}
+        from {{ ref("dim_customer_accounts") }}
         where
             source_system
-            in (select source_system from {{ ref("dim_customers_history") }})
+            in (select source_system from {{ ref("dim_customer_accounts_history") }})
     ),
     actual_cte as (
-        select {{ columns }} from {{ ref("dim_customers_history") }} where is_current
+        select {{ columns }}
+        from {{ ref("dim_customer_accounts_history") }}
+        where is_current
     ),
     missing_cte as (
         select *

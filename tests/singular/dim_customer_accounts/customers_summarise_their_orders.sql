@@ -14,7 +14,7 @@ with
     )
 
 select customers.customer_id, customers.order_count, customers.net_revenue_amount_base
-from {{ ref("dim_customers") }} as customers
+from {{ ref("dim_customer_accounts") }} as customers
 left join sales_cte on customers.customer_id = sales_cte.customer_id
 where
     customers.order_count <> coalesce(sales_cte.order_count, 0)

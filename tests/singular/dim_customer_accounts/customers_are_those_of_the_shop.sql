@@ -3,7 +3,7 @@ with
     expected_cte as (select customer_id from {{ ref("stg_shop__customers") }}),
     actual_cte as (
         select source_customer_id as customer_id
-        from {{ ref("dim_customers") }}
+        from {{ ref("dim_customer_accounts") }}
         where source_system = 'shop'
     ),
     missing_cte as (
