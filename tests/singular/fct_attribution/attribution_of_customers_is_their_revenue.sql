@@ -1,4 +1,4 @@
--- By every model customers have brought what dim_customers says that they did.
+-- By every model customers have brought what dim_customer_accounts says that they did.
 with
     credits as (
         select
@@ -12,6 +12,6 @@ with
     )
 
 select customers.customer_id, credits.*
-from {{ ref("dim_customers") }} as customers
+from {{ ref("dim_customer_accounts") }} as customers
 inner join credits on customers.customer_id = credits.customer_id
 where coalesce(customers.net_revenue_amount_base, 0) <> coalesce(credits.amount_base, 0)

@@ -2,7 +2,7 @@
 select orders.order_id, orders.customer_id
 from {{ ref("fct_orders") }} as orders
 inner join
-    {{ ref("dim_customers") }} as customers
+    {{ ref("dim_customer_accounts") }} as customers
     on orders.customer_id = customers.customer_id
 left join
     {{ ref("bridge_customer_identities") }} as identities
