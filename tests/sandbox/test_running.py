@@ -142,13 +142,15 @@ def test_another_share_of_dirt_remakes_the_data_and_stays_with_it(made_root):
     with sandbox.running(["shop"], root=made_root, scale=SCALE):
         assert json.loads(file.read_text()) == state
     process, options = start(made_root, "shop", "--dirt=0")
-    with psycopg.connect(options["SOURCES__SHOP__CREDENTIALS"]) as connection:
-        dirty = "select count(*) from customers where email is distinct from lower(trim(email)) or email is null"
-        assert connection.execute(dirty).fetchone() == (0,)
-        sandbox.advance(40, made_root)
-        assert connection.execute(dirty).fetchone() == (0,)
-    process.terminate()
-    process.wait(30)
+    try:
+        with psycopg.connect(options["SOURCES__SHOP__CREDENTIALS"]) as connection:
+            dirty = "select count(*) from customers where email is distinct from lower(trim(email)) or email is null"
+            assert connection.execute(dirty).fetchone() == (0,)
+            sandbox.advance(40, made_root)
+            assert connection.execute(dirty).fetchone() == (0,)
+    finally:
+        process.terminate()
+        process.wait(30)
     assert {defect["hits"] for defect in truth(made_root, "defects.json").values()} == {0}
 
 
