@@ -17,7 +17,7 @@ with
     audience_members as (select * from {{ ref("dim_audience_members") }}),
     social_mentions as (select * from {{ ref("fct_social_mentions") }}),
     web_sessions as (select * from {{ ref("fct_web_sessions") }}),
-    customers as (select * from {{ ref("dim_customers") }}),
+    customers as (select * from {{ ref("dim_customer_accounts") }}),
     orders as (select * from {{ ref("fct_orders") }}),
     payments as (select * from {{ ref("fct_payments") }}),
     device_alerts as (select * from {{ ref("fct_device_alerts") }}),
