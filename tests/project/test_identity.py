@@ -12,7 +12,7 @@ MODELS = [
     *(
         f"intermediate/identity/int_{name}"
         for name in (
-            *("identifiers__parted", "person_records__keyed", "person_pairs__scored", "identity_links__drawn"),
+            *("person_records__keyed", "identifiers__parted", "person_pairs__scored", "identity_links__drawn"),
             *("identity_nodes__numbered", "identity_persons__found", "persons__by_identifier"),
         )
     ),
@@ -177,6 +177,15 @@ def test_an_address_is_shared_if_more_than_five_accounts_get_it_within_ninety_da
             f"customer shop:{number}", since=number * days + (number > 0 and days == 18), email="a@example.org"
         )
     assert world.found().are_one(*(f"customer shop:{number}" for number in range(accounts))) is is_one
+
+
+@pytest.mark.parametrize(("names", "is_one"), [("Anna Ben Cleo", False), ("Anna Ben Ben", True), ("Anna", True)])
+def test_an_address_that_accounts_of_three_names_have_over_the_years_makes_nobody_one(names, is_one):
+    world = World()
+    for number, first in enumerate(names.split() * (4 - len(names.split()))):
+        name = {"first_name": first, "last_name": "Abel" if number else "Abbel"}
+        world.record(f"customer shop:{number}", since=number * 200, email="till@kiosk.example", **name)
+    assert world.found().are_one("customer shop:0", "customer shop:1", "customer shop:2") is is_one
 
 
 def test_role_mailboxes_are_nobodys():

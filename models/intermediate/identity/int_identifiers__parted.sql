@@ -4,6 +4,7 @@ with
     identifiers as (select * from {{ ref("int_identifiers__unioned") }}),
     email_domains as (select * from {{ ref("int_email_domains__ascii") }}),
     nobody_mailboxes as (select * from {{ ref("nobody_mailboxes") }}),
+    records as (select * from {{ ref("int_person_records__keyed") }}),
     dated_cte as (
         select
             record_type,
@@ -54,19 +55,37 @@ with
         from boxed_cte
         where mailbox <> identifier_value
     ),
-    -- What more accounts have within so many days than a person or a family would.
+    -- What more accounts have within so many days than a person or a family would, or
+    -- accounts of more names, by the initials, which are seldom misspelled.
     accounts_cte as (
         select
-            identifier_type,
-            mailbox,
-            record_type,
-            record_id,
-            min(first_seen_at) as seen_at
+            boxed_cte.identifier_type,
+            boxed_cte.mailbox,
+            boxed_cte.record_type,
+            boxed_cte.record_id,
+            min(boxed_cte.first_seen_at) as seen_at,
+            min(
+                least(
+                    substring(records.first_name_key, 1, 1),
+                    substring(records.last_name_key, 1, 1)
+                ) || greatest(
+                    substring(records.first_name_key, 1, 1),
+                    substring(records.last_name_key, 1, 1)
+                )
+            ) as initials
         from boxed_cte
+        left join
+            records
+            on boxed_cte.record_type = records.record_type
+            and boxed_cte.record_id = records.record_id
         where
-            identifier_type in ('email', 'phone')
-            and record_type in ('customer', 'contact', 'user')
-        group by identifier_type, mailbox, record_type, record_id
+            boxed_cte.identifier_type in ('email', 'phone')
+            and boxed_cte.record_type in ('customer', 'contact', 'user')
+        group by
+            boxed_cte.identifier_type,
+            boxed_cte.mailbox,
+            boxed_cte.record_type,
+            boxed_cte.record_id
     ),
     crowds_cte as (
         select
@@ -81,10 +100,19 @@ with
     shared_cte as (
         select identifier_type, mailbox
         from crowds_cte
-        where
-            {{ microseconds_between("seen_at", "crowded_at") }}
-            <= cast({{ var("shared_identifier_days") }} as bigint) * 86400000000
         group by identifier_type, mailbox
+        having
+            count(
+                case
+                    when
+                        {{ microseconds_between("seen_at", "crowded_at") }}
+                        <= cast({{ var("shared_identifier_days") }} as bigint)
+                        * 86400000000
+                    then 1
+                end
+            )
+            > 0
+            or count(distinct initials) > {{ var("shared_identifier_names") }}
     ),
     -- From then on it is another's: of those of one system who have had it, all have
     -- given it up when the next one gets it.
