@@ -55,17 +55,20 @@ class Company:
         rows = self.copy.query("sandbox", f"select distinct {selected} order by 1 desc limit {MOMENTS}")
         return [moment.isoformat() for (moment,) in rows]
 
-    def send_late(self, before: datetime) -> None:
-        """Machines send what they kept back for five days, during which all was different: hot, weak, used, renewed."""
+    def send_late(self, before: datetime, taken: int) -> None:
+        """Machines send what they kept back for five days, during which all was different: hot, weak, used, renewed.
+        It comes at once after the messages that were `taken`."""
         path = self.copy.sandbox / "devices.json"
         shown = json.loads(path.read_text())
-        *_, sent_at = shown["messages"][-1]
+        *_, sent_at = shown["messages"][taken - 1]
+        late = []
         for machine in ("m0002", "m0004", "m0006"):
             for number in range(5 * 48):
                 at = int(before.timestamp()) - 7 - 1800 * number
                 values = {"boiler_temperature": 130.5, "pressure": 2.5, "brew_count": number, "firmware": "9.9"}
                 payload = json.dumps({"ts": at, "seq": 10**6 + number, "metrics": values})
-                shown["messages"].append([f"machines/{machine}", payload, sent_at])
+                late.append([f"machines/{machine}", payload, sent_at])
+        shown["messages"][taken:taken] = late
         path.write_text(json.dumps(shown))
 
     def export(self, sets: list[tuple[str, str, list[str]]], name: str) -> list[Path]:
@@ -93,8 +96,9 @@ def test_what_is_delivered_later_changes_no_exported_value(company):
     company.deliver()
     sets = company.sets()
     first = company.export(sets, "first")
+    taken = len(json.loads((company.copy.sandbox / "devices.json").read_text())["messages"])
     sandbox.advance(DAYS, company.copy.sandbox)
-    company.send_late(datetime.fromisoformat(sets[0][2][0]).replace(tzinfo=UTC))
+    company.send_late(datetime.fromisoformat(sets[0][2][0]).replace(tzinfo=UTC), taken)
     company.deliver()
     for (entity, label, _), before, after in zip(sets, first, company.export(sets, "again"), strict=True):
         earlier, later = pq.read_table(before), pq.read_table(after)
