@@ -24,7 +24,7 @@ HEADER = (
     "order_number,line_number,ordered_on,customer_email,customer_name,country,sku,product_name,quantity,"
     "unit_price,currency,tax_amount,shipping_amount\n"
 )
-DECLARED = {"files": "*.csv", "values": {"reseller": "acme"}}
+DECLARED = {"files": "*.csv", "values": {"reseller": "acme"}, "columns": {"customer_phone": ""}}
 CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "open"}
 
 

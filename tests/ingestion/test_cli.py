@@ -27,7 +27,7 @@ def partners(tmp_path, monkeypatch):
     folder = tmp_path / "partners"
     folder.mkdir()
     fields = [f.name for f in spreadsheets.OrderLines.fields[1:]]
-    good = "A-1,1,2026-03-01,,,DE,sku,Coffee,1,1.5,EUR,0,0"
+    good = "A-1,1,2026-03-01,,,,DE,sku,Coffee,1,1.5,EUR,0,0"
     lines = [",".join(fields), good, good.replace("A-1", "A-2").replace("1.5", "cheap")]
     (folder / "orders.csv").write_text("\n".join(lines))
     tables = {"order_lines": {"acme": {"files": "*.csv", "values": {"reseller": "acme"}}}}

@@ -29,9 +29,10 @@ LOCKED = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + "EncryptedPackage".encode("utf-16
 KONTOR = {"delimiter": ";", "encoding": "cp1252", "decimal": ",", "date_format": "%d.%m.%Y"}
 
 
-def orders(reseller, **options):
-    """The declaration of a reseller's order files."""
-    return {"files": f"orders/{reseller}/*.csv", "values": {"reseller": reseller}, **options}
+def orders(reseller, columns=None, **options):
+    """The declaration of a reseller's order files, which have no phone numbers."""
+    columns = {"customer_phone": ""} | (columns or {})
+    return {"files": f"orders/{reseller}/*.csv", "values": {"reseller": reseller}, "columns": columns, **options}
 
 
 def line(number, name="Zoë", price="1.50", day="2026-03-01"):

@@ -21,7 +21,13 @@ HEADER = (
     "order_number,line_number,ordered_on,customer_email,customer_name,country,sku,product_name,quantity,unit_price,"
     "currency,tax_amount,shipping_amount\n"
 )
-TABLES = json.dumps({"order_lines": {"one": {"files": "orders/*.csv", "values": {"reseller": "one"}}}})
+TABLES = json.dumps(
+    {
+        "order_lines": {
+            "one": {"files": "orders/*.csv", "values": {"reseller": "one"}, "columns": {"customer_phone": ""}}
+        }
+    }
+)
 KEY, SECRET = "AKIATESTTESTTEST", "a secret that shows up nowhere"
 
 
