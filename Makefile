@@ -83,6 +83,9 @@ bench-identity: setup  ## Measure who is found to be who: beside splink on publi
 bench-sentiment: setup  ## Measure the sentiment of texts on labelled ones (FILES="a.tsv b.tsv", lines of label, tab, text)
 	@python benchmarks/sentiment.py
 
+bench-purchases: setup  ## Compare the summary of repeat purchases with a published one (TRANSACTIONS=... SUMMARY=..., see the file)
+	@python benchmarks/repeat_purchases.py
+
 bench-daily: setup  ## Measure how long the daily commands take
 	@python benchmarks/daily.py
 
@@ -117,5 +120,5 @@ clean:  ## Remove the warehouse, the sandbox, and what dbt wrote
 	@test ! -x $(BIN)/python || $(BIN)/python -m sandbox reset
 	@rm -rf warehouse target logs
 
-.PHONY: help setup demo ingest build docs metrics test test-long lint format bench bench-rest bench-sessions bench-events bench-devices bench-capture bench-files bench-identity bench-sentiment bench-daily bench-scale chaos chaos-live \
+.PHONY: help setup demo ingest build docs metrics test test-long lint format bench bench-rest bench-sessions bench-events bench-devices bench-capture bench-files bench-identity bench-sentiment bench-purchases bench-daily bench-scale chaos chaos-live \
 	spark-up spark-down parity samples lock clean
