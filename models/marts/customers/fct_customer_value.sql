@@ -8,6 +8,10 @@ with
     orders as (select * from {{ ref("fct_orders") }}),
     order_items as (select * from {{ ref("fct_order_items") }}),
     as_of as (select * from {{ ref("int_operations__as_of") }}),
+    -- (null if nothing was ever loaded)
+    today_cte as (
+        select cast({{ local_time("max(as_of_at)") }} as date) as today_date from as_of
+    ),
     sales_cte as (
         select person_id, order_id, order_date
         from orders
@@ -58,7 +62,7 @@ with
             {{
                 dbt.datediff(
                     "order_totals_cte.last_order_date",
-                    "cast(" ~ local_time("as_of.as_of_at") ~ " as date)",
+                    "today_cte.today_date",
                     "day",
                 )
             }} as recency_days,
@@ -73,12 +77,12 @@ with
             {{
                 dbt.datediff(
                     "order_totals_cte.first_order_date",
-                    "cast(" ~ local_time("as_of.as_of_at") ~ " as date)",
+                    "today_cte.today_date",
                     "day",
                 )
             }} as observed_days
         from order_totals_cte
-        left join as_of on true
+        cross join today_cte
         left join
             item_totals_cte on order_totals_cte.person_id = item_totals_cte.person_id
     ),
