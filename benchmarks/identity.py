@@ -1,7 +1,7 @@
 """Who is who, beside splink on public records, and on a million identifiers: `make bench-identity`. Asserts nothing.
 
 Pairwise, over all pairs of records: precision is the share of found pairs that are true, recall the share of true pairs
-that are found. Whole processes, ours with dbt's start; memory is a process's peak. IDENTIFIERS=0 leaves the million out.
+that are found. Whole processes, ours with dbt's start; memory is a process's peak. IDENTIFIERS=0: no million.
 """
 
 import os
