@@ -3,19 +3,24 @@
     Mastodon server what it stands for ('anna.example.org', 'anna@social.example').
 #}
 {% macro social_handle(text) -%}
-    {%- set plain = "trim(lower(" ~ clean_text(text) ~ "))" -%}
-    {%- set profile = regex_extract(
-        plain, "^(?:https?://)?(?:www[.])?bsky[.]app/profile/([^/?#]+)"
+    {%- set plain = regex_replace_all(
+        "lower(trim(" ~ text ~ "))",
+        "^(https?://)?(www[.])?(bsky[.]app/profile/)?@*",
+        "",
     ) -%}
-    {%- set server = regex_extract(plain, "^https?://([^/@]+)/(?:@|users/)[^/?#@]+") -%}
-    {%- set user = regex_extract(plain, "^https?://[^/@]+/(?:@|users/)([^/?#@]+)") -%}
     nullif(
         case
-            when {{ profile }} <> ''
-            then {{ profile }}
-            when {{ server }} <> ''
-            then {{ user }} || '@' || {{ server }}
-            else {{ regex_replace_all(plain, "^@+", "") }}
+            when {{ plain }} like '%/%'
+            then
+                {{
+                    regex_extract(
+                        regex_replace_all(plain, "^[^/]*/(@|users/)?", ""),
+                        "^([^/?#@]+)",
+                    )
+                }}
+                || '@'
+                || split_part({{ plain }}, '/', 1)
+            else {{ plain }}
         end,
         ''
     )
