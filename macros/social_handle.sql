@@ -17,9 +17,7 @@
                         regex_replace_all(plain, "^[^/]*/(@|users/)?", ""),
                         "^([^/?#@]+)",
                     )
-                }}
-                || '@'
-                || split_part({{ plain }}, '/', 1)
+                }} || '@' || split_part({{ plain }}, '/', 1)
             else {{ plain }}
         end,
         ''
