@@ -1,5 +1,3 @@
-{{ config(materialized="table") }}
-
 with
     identifiers as (select * from {{ ref("int_identifiers__unioned") }}),
     email_domains as (select * from {{ ref("int_email_domains__ascii") }}),

@@ -1,5 +1,3 @@
-{{ config(materialized="table") }}
-
 with
     identifiers as (select * from {{ ref("int_identifiers__parted") }}),
     pairs as (select * from {{ ref("int_person_pairs__scored") }}),

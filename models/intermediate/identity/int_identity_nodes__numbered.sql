@@ -1,5 +1,3 @@
-{{ config(materialized="table") }}
-
 with
     links as (select * from {{ ref("int_identity_links__drawn") }}),
     records as (select * from {{ ref("int_person_records__keyed") }}),

@@ -1,6 +1,5 @@
 {{
     config(
-        materialized="table",
         pre_hook="{{ find_components(ref('int_identity_nodes__numbered'), ref('int_identity_links__drawn')) }}",
     )
 }}

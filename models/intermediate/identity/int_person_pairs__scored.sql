@@ -1,5 +1,3 @@
-{{ config(materialized="table") }}
-
 {%- set keys = {
     "phone": "phone",
     "name": "full_name_key || ' ' || coalesce(country_code, '')",

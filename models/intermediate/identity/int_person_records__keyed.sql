@@ -1,5 +1,3 @@
-{{ config(materialized="table") }}
-
 with
     records as (select * from {{ ref("int_person_records__unioned") }}),
     email_domains as (select * from {{ ref("int_email_domains__ascii") }}),
