@@ -268,12 +268,11 @@ def test_what_is_received_is_what_the_broker_tells(home):
     assert received == sorted(received)
     found = home.query("select distinct epoch_us(received_at) from raw_devices.readings")
     assert found and {at for (at,) in found} <= {at * 1_000_000 for at in received}
-    # Nine of ten machines send every six hours; a list that a machine kept back has come later.
-    late = home.query("""
-        select device_id, max(received_at - measured_at) > interval 7 hours as is_late
-        from raw_devices.readings where measured_at < received_at group by all
+    # Every six hours, nine of ten machines send what they kept; what the network kept back comes later.
+    ((usual, longest),) = home.query("""
+        select quantile_disc(received_at - measured_at, 0.9), max(received_at - measured_at) from raw_devices.readings
     """)
-    assert {is_late for _, is_late in late} == {True, False}
+    assert timedelta(0) < usual <= timedelta(hours=6) and longest > timedelta(hours=8)
 
 
 def test_a_warehouse_that_is_made_anew_gets_all_messages_again(home):

@@ -168,7 +168,8 @@ def test_two_roots_run_at_once_and_one_root_only_once(options, root, new_root):
         assert other.keys() == options.keys()
         alike = {name for name in other if other[name] == options[name]}
         names = {"SOURCES__BLUESKY__IDENTIFIER", "SOURCES__BLUESKY__SEARCHES", "SOURCES__MASTODON__SEARCHES"}
-        assert alike == names | {"SOURCES__DEVICES__TOPICS", "SOURCES__SPREADSHEETS__TABLES"}, "the company's name"
+        shapes = {"SOURCES__DEVICES__TOPICS", "SOURCES__DEVICES__RECEIVED_PROPERTY", "SOURCES__SPREADSHEETS__TABLES"}
+        assert alike == names | shapes, "the company's name, and what its data look like"
         assert count(other) and count(options)
     refused = subprocess.run(
         [sys.executable, "-m", "sandbox", "--root", root, "start"],

@@ -20,8 +20,10 @@ with
         from identifiers
         left join
             email_domains
-            on identifiers.identifier_type = 'email'
-            and {{ email_domain("identifiers.identifier_value") }}
+            on case
+                when identifiers.identifier_type = 'email'
+                then {{ email_domain("identifiers.identifier_value") }}
+            end
             = email_domains.domain_name
     ),
     boxed_cte as (
@@ -203,8 +205,11 @@ with
             and placed_cte.mailbox = shared_cte.mailbox
         left join
             nobody_mailboxes
-            on placed_cte.identifier_type = 'email'
-            and split_part(placed_cte.mailbox, '@', 1) = nobody_mailboxes.mailbox_name
+            on case
+                when placed_cte.identifier_type = 'email'
+                then split_part(placed_cte.mailbox, '@', 1)
+            end
+            = nobody_mailboxes.mailbox_name
     )
 
 select *
