@@ -2,10 +2,7 @@ with
     readings as (select * from {{ ref("int_device_readings__unioned") }}),
     customers as (select * from {{ ref("int_customers__unioned") }}),
     customer_numbers_cte as (
-        select source_customer_id, min(customer_id) as customer_id
-        from customers
-        group by source_customer_id
-        having count(*) = 1
+        {{ unshared("customers", "source_customer_id", ["customer_id"]) }}
     ),
     owners_cte as (
         select

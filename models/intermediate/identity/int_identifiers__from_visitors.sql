@@ -2,19 +2,11 @@ with
     web_sessions as (select * from {{ ref("int_web_sessions__aggregated") }}),
     customers as (select * from {{ ref("int_customers__unioned") }}),
     orders as (select * from {{ ref("int_orders__unioned") }}),
-    -- An id that two systems have given does not tell whose it is.
     customer_numbers_cte as (
-        select source_customer_id, min(customer_id) as customer_id
-        from customers
-        group by source_customer_id
-        having count(*) = 1
+        {{ unshared("customers", "source_customer_id", ["customer_id"]) }}
     ),
     order_numbers_cte as (
-        select
-            source_order_id, min(order_id) as order_id, min(customer_id) as customer_id
-        from orders
-        group by source_order_id
-        having count(*) = 1
+        {{ unshared("orders", "source_order_id", ["order_id", "customer_id"]) }}
     ),
     owners_cte as (
         select

@@ -3,14 +3,7 @@ with
     orders as (select * from {{ ref("int_orders__unioned") }}),
     products as (select * from {{ ref("int_products__unioned") }}),
     product_versions as (select * from {{ ref("int_product_versions__unioned") }}),
-    -- A sku that two products share identifies neither.
-    skus_cte as (
-        select sku, min(product_id) as product_id
-        from products
-        where sku is not null
-        group by sku
-        having count(*) = 1
-    ),
+    skus_cte as ({{ unshared("products", "sku", ["product_id"]) }}),
     matched_items_cte as (
         select
             order_items.order_item_id,

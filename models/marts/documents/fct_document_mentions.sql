@@ -5,26 +5,12 @@ with
     customers as (select * from {{ ref("dim_customer_accounts") }}),
     orders as (select * from {{ ref("fct_orders") }}),
     devices as (select * from {{ ref("dim_devices") }}),
-    -- What two rows share identifies neither.
-    emails_cte as (
-        select email, min(customer_id) as customer_id
-        from customers
-        where email is not null
-        group by email
-        having count(*) = 1
-    ),
+    emails_cte as ({{ unshared("customers", "email", ["customer_id"]) }}),
     customer_numbers_cte as (
-        select source_customer_id, min(customer_id) as customer_id
-        from customers
-        group by source_customer_id
-        having count(*) = 1
+        {{ unshared("customers", "source_customer_id", ["customer_id"]) }}
     ),
     order_numbers_cte as (
-        select order_number, min(order_id) as order_id, min(customer_id) as customer_id
-        from orders
-        where order_number is not null
-        group by order_number
-        having count(*) = 1
+        {{ unshared("orders", "order_number", ["order_id", "customer_id"]) }}
     ),
     device_names_cte as (
         select

@@ -3,14 +3,7 @@ with
     orders as (select * from {{ ref("fct_orders") }}),
     order_items as (select * from {{ ref("fct_order_items") }}),
     products as (select * from {{ ref("dim_products") }}),
-    -- A sku that two products share identifies neither.
-    skus_cte as (
-        select sku, min(product_id) as product_id, min(category) as category
-        from products
-        where sku is not null
-        group by sku
-        having count(*) = 1
-    ),
+    skus_cte as ({{ unshared("products", "sku", ["product_id", "category"]) }}),
     located_cte as (
         select
             report_id,

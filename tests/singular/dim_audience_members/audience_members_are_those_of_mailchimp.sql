@@ -26,24 +26,6 @@ with
             member_status
         from {{ ref("dim_audience_members") }}
         where source_system = 'mailchimp' and not is_deleted
-    ),
-    missing_cte as (
-        select *
-        from expected_cte
-        except
-        select *
-        from actual_cte
-    ),
-    unexpected_cte as (
-        select *
-        from actual_cte
-        except
-        select *
-        from expected_cte
     )
 
-select 'missing' as problem, audience_id, contact_id
-from missing_cte
-union all
-select 'unexpected' as problem, audience_id, contact_id
-from unexpected_cte
+    {{ differing_rows() }}

@@ -5,24 +5,6 @@ with
         select source_customer_id as customer_id
         from {{ ref("dim_customer_accounts") }}
         where source_system = 'shop'
-    ),
-    missing_cte as (
-        select *
-        from expected_cte
-        except
-        select *
-        from actual_cte
-    ),
-    unexpected_cte as (
-        select *
-        from actual_cte
-        except
-        select *
-        from expected_cte
     )
 
-select 'missing' as problem, customer_id
-from missing_cte
-union all
-select 'unexpected' as problem, customer_id
-from unexpected_cte
+    {{ differing_rows() }}

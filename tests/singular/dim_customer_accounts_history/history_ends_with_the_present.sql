@@ -13,24 +13,6 @@ with
         select {{ columns }}
         from {{ ref("dim_customer_accounts_history") }}
         where is_current
-    ),
-    missing_cte as (
-        select *
-        from expected_cte
-        except
-        select *
-        from actual_cte
-    ),
-    unexpected_cte as (
-        select *
-        from actual_cte
-        except
-        select *
-        from expected_cte
     )
 
-select 'missing' as problem, missing_cte.*
-from missing_cte
-union all
-select 'unexpected' as problem, unexpected_cte.*
-from unexpected_cte
+    {{ differing_rows() }}

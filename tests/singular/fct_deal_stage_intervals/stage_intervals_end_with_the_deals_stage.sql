@@ -8,24 +8,6 @@ with
         select deal_id, stage_id
         from {{ ref("fct_deal_stage_intervals") }}
         where is_open_interval
-    ),
-    missing_cte as (
-        select *
-        from expected_cte
-        except
-        select *
-        from actual_cte
-    ),
-    unexpected_cte as (
-        select *
-        from actual_cte
-        except
-        select *
-        from expected_cte
     )
 
-select 'missing' as problem, missing_cte.*
-from missing_cte
-union all
-select 'unexpected' as problem, unexpected_cte.*
-from unexpected_cte
+    {{ differing_rows() }}

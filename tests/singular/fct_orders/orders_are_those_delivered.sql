@@ -30,24 +30,6 @@ with
         from {{ ref("fct_orders") }}
         where source_system in ('shop', 'spreadsheets')
         group by source_system, currency_code
-    ),
-    missing_cte as (
-        select *
-        from expected_cte
-        except
-        select *
-        from actual_cte
-    ),
-    unexpected_cte as (
-        select *
-        from actual_cte
-        except
-        select *
-        from expected_cte
     )
 
-select 'missing' as problem, missing_cte.*
-from missing_cte
-union all
-select 'unexpected' as problem, unexpected_cte.*
-from unexpected_cte
+    {{ differing_rows() }}
