@@ -22,7 +22,8 @@ IDENTIFIERS = int(os.environ.get("IDENTIFIERS") or 1_000_000)
 ROUNDS = int(os.environ.get("ROUNDS") or 3)
 SEEDS = ["nobody_mailboxes", "identity_weights", "identity_overrides"]
 MODELS = [
-    *("int_identifiers__parted", "int_person_records__keyed", "int_person_pairs__scored"),
+    *("int_person_records__keyed", "int_identifiers__normalised", "int_identifiers__shared"),
+    *("int_identifiers__parted", "int_person_pairs__scored"),
     *("int_identity_links__drawn", "int_identity_nodes__numbered", "int_identity_persons__found"),
 ]
 INPUTS = """

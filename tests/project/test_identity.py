@@ -12,8 +12,9 @@ MODELS = [
     *(
         f"intermediate/identity/int_{name}"
         for name in (
-            *("person_records__keyed", "identifiers__parted", "person_pairs__scored", "identity_links__drawn"),
-            *("identity_nodes__numbered", "identity_persons__found", "persons__by_identifier"),
+            *("person_records__keyed", "identifiers__normalised", "identifiers__shared", "identifiers__parted"),
+            *("person_pairs__scored", "identity_links__drawn", "identity_nodes__numbered"),
+            *("identity_persons__found", "persons__by_identifier"),
         )
     ),
     "marts/customers/bridge_customer_identities",
