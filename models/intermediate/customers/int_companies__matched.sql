@@ -38,8 +38,7 @@ with
         from companies
         left join email_domains on companies.domain_name = email_domains.domain_name
     ),
-    -- A domain that private people write from, or that several companies name, is a
-    -- mail
+    -- A domain from which private people write, or that several companies name, is a
     -- provider's.
     own_domains_cte as (
         select keyed_companies_cte.domain_name

@@ -1,7 +1,7 @@
 {%- set values = {
     "email": "records.email",
     "phone": "records.phone",
-    "name": "coalesce(records.full_name, records.first_name || ' ' || records.last_name, records.first_name, records.last_name)",
+    "name": "records.full_name",
     "company_name": "records.company_name",
     "address": "nullif(trim(coalesce(records.street_line || ' ', '') || coalesce(records.postal_code || ' ', '') || coalesce(records.city, '')), '')",
     "country_code": "records.country_code",

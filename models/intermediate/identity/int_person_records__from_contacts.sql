@@ -10,14 +10,7 @@ with
             contacts.phone,
             contacts.first_name,
             contacts.last_name,
-            nullif(
-                trim(
-                    coalesce(contacts.first_name, '')
-                    || ' '
-                    || coalesce(contacts.last_name, '')
-                ),
-                ''
-            ) as full_name,
+            {{ full_name("contacts.first_name", "contacts.last_name") }} as full_name,
             companies.company_name,
             cast(null as string) as street_line,
             cast(null as string) as postal_code,

@@ -24,14 +24,7 @@ with
             customers.phone,
             customers.first_name,
             customers.last_name,
-            nullif(
-                trim(
-                    coalesce(customers.first_name, '')
-                    || ' '
-                    || coalesce(customers.last_name, '')
-                ),
-                ''
-            ) as full_name,
+            {{ full_name("customers.first_name", "customers.last_name") }} as full_name,
             customers.company_name,
             ranked_addresses_cte.street_line,
             ranked_addresses_cte.postal_code,

@@ -62,9 +62,8 @@ with
             email,
             mailbox_name,
             mail_provider,
-            -- What the mailbox has beyond the person's own name, in whatever way that
-            -- is
-            -- spelled: muller is mueller.
+            -- What the mailbox has beyond the person's own name, in whatever way this
+            -- is spelled: muller is mueller.
             length(
                 replace(
                     replace(

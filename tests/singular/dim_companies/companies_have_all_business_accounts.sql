@@ -12,9 +12,4 @@ with
         from {{ ref("dim_companies") }}
     )
 
-select *
-from expected_cte
-cross join actual_cte
-where
-    expected_cte.accounts <> actual_cte.accounts
-    or expected_cte.amount <> actual_cte.amount
+    {{ differing_rows() }}

@@ -21,10 +21,4 @@ with
         from {{ ref("dim_customers") }}
     )
 
-select *
-from expected_cte
-cross join actual_cte
-where
-    expected_cte.accounts <> actual_cte.accounts
-    or expected_cte.contacts <> actual_cte.contacts
-    or expected_cte.orders <> actual_cte.orders
+    {{ differing_rows() }}

@@ -1,6 +1,5 @@
--- Every session of a known person, and every e-mail event that a touch is made of, is
--- in
--- the person's timeline.
+-- Every session of a known person, and every e-mail event of which a touch is made,
+-- is in the person's timeline.
 select touches.touch_id, touches.person_id
 from {{ ref("int_attribution_touches__found") }} as touches
 left join

@@ -1,5 +1,4 @@
--- No fifth has two people more than another, and whoever is in a higher one bought no
--- less.
+-- No fifth has two people more than another, and nobody in a higher one bought less.
 {% for fifth, measure in {
     "recency_fifth": "-recency_days",
     "frequency_fifth": "order_count",

@@ -9,10 +9,12 @@ with
     expected_cte as (
         select
             (select count(*) from known_cte) as order_count,
-            sum(
-                order_items.net_amount_base - order_items.refunded_amount_base
+            coalesce(
+                sum(order_items.net_amount_base - order_items.refunded_amount_base), 0
             ) as net_revenue_amount_base,
-            sum(order_items.net_margin_amount_base) as lifetime_value_amount_base
+            coalesce(
+                sum(order_items.net_margin_amount_base), 0
+            ) as lifetime_value_amount_base
         from known_cte
         inner join
             {{ ref("fct_order_items") }} as order_items
@@ -20,18 +22,10 @@ with
     ),
     actual_cte as (
         select
-            sum(order_count) as order_count,
-            sum(net_revenue_amount_base) as net_revenue_amount_base,
-            sum(lifetime_value_amount_base) as lifetime_value_amount_base
+            coalesce(sum(order_count), 0) as order_count,
+            coalesce(sum(net_revenue_amount_base), 0) as net_revenue_amount_base,
+            coalesce(sum(lifetime_value_amount_base), 0) as lifetime_value_amount_base
         from {{ ref("fct_customer_value") }}
     )
 
-select *
-from expected_cte
-cross join actual_cte
-where
-    expected_cte.order_count <> coalesce(actual_cte.order_count, 0)
-    or coalesce(expected_cte.net_revenue_amount_base, 0)
-    <> coalesce(actual_cte.net_revenue_amount_base, 0)
-    or coalesce(expected_cte.lifetime_value_amount_base, 0)
-    <> coalesce(actual_cte.lifetime_value_amount_base, 0)
+    {{ differing_rows() }}

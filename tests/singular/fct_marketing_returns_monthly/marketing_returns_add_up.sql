@@ -1,6 +1,5 @@
--- Over all months each model has credited what fct_attribution has, and has beside it
--- all
--- that was spent.
+-- Over all months each model has credited what fct_attribution has, and beside it is
+-- all that was spent.
 with
     models as ({{ attribution_models() }}),
     credits as (
