@@ -2,6 +2,6 @@
 {% macro in_millionths(value) -%}
     case
         when abs({{ value }}) < 1e20
-        then cast(round({{ value }} * 1000000) as decimal(38, 0))
+        then cast(round(({{ value }}) * 1000000) as decimal(38, 0))
     end
 {%- endmacro %}
