@@ -1,7 +1,10 @@
-"""Who is who, beside splink on public records, and on a million identifiers: `make bench-identity`. Asserts nothing.
+"""Who is who, beside splink on public records, on the sandbox with ever more defects, and on a million identifiers.
+
+`make bench-identity`. Asserts nothing.
 
 Pairwise, over all pairs of records: precision is the share of found pairs that are true, recall the share of true pairs
-that are found. Whole processes, ours with dbt's start; memory is a process's peak. IDENTIFIERS=0: no million.
+that are found. Whole processes, ours with dbt's start, of the sandbox with all models up to the persons; memory is a
+process's peak. ROUNDS=0, DIRTS=none, IDENTIFIERS=0: without that part.
 """
 
 import os
@@ -14,12 +17,17 @@ import duckdb
 from contestants import CACHE, Contestant
 from measuring import measure
 
+import sandbox
 from ingestion.systems import all_systems
 from ingestion.warehouse import Warehouse
+from tests.persons import TOLD, pairs
 
 ROOT = Path(__file__).resolve().parents[1]
 IDENTIFIERS = int(os.environ.get("IDENTIFIERS") or 1_000_000)
 ROUNDS = int(os.environ.get("ROUNDS") or 3)
+DIRTS = [float(text) for text in (os.environ.get("DIRTS") or "0 0.05 0.1 0.2 0.4").split() if text != "none"]
+SCALE = float(os.environ.get("SCALE") or 0.3)
+DBT = [str(Path(sys.executable).parent / "dbt"), "--quiet"]
 SEEDS = ["nobody_mailboxes", "identity_weights", "identity_overrides"]
 MODELS = [
     *("int_person_records__keyed", "int_identifiers__normalised", "int_identifiers__shared"),
@@ -75,14 +83,9 @@ MANY = """
 """
 
 
-def quality(connection: duckdb.DuckDBPyConnection) -> str:
-    """Pairwise figures of the table `told` (person_number: the truth, person_id)."""
-
-    def pairs(columns: str) -> int:
-        grouped = f"select count(*) as n from told group by {columns}"
-        return connection.execute(f"select coalesce(sum(n * (n - 1) // 2), 0) from ({grouped})").fetchone()[0]
-
-    right, found, true = pairs("person_number, person_id"), pairs("person_id"), pairs("person_number")
+def quality(connection: duckdb.DuckDBPyConnection, told: str) -> str:
+    """Pairwise figures of what `told` selects (person_number: the truth, person_id)."""
+    right, found, true = connection.execute(pairs(told)).fetchone()
     precision, recall = right / found, right / true
     return f"{precision:>10.4f}{recall:>9.4f}{2 * precision * recall / (precision + recall):>9.4f}"
 
@@ -94,9 +97,8 @@ def ours(folder: Path, inputs: str) -> tuple[float, float]:
     with duckdb.connect(str(folder / "local.duckdb")) as connection:
         connection.execute(INPUTS + inputs)
     environment = os.environ | {"DBT_TARGET": "local", "WAREHOUSE_DIR": str(folder), "DBT_TARGET_PATH": str(folder)}
-    dbt = [str(Path(sys.executable).parent / "dbt"), "--quiet"]
-    subprocess.run([*dbt, "seed", "--select", *SEEDS], cwd=ROOT, env=environment, check=True)
-    return measure([*dbt, "run", "--select", *MODELS], environment)
+    subprocess.run([*DBT, "seed", "--select", *SEEDS], cwd=ROOT, env=environment, check=True)
+    return measure([*DBT, "run", "--select", *MODELS], environment)
 
 
 def public(folder: Path, name: str) -> None:
@@ -105,28 +107,51 @@ def public(folder: Path, name: str) -> None:
     for _ in range(ROUNDS):
         seconds, peak = ours(folder, PUBLIC.format(file=file))
         with duckdb.connect(str(folder / "local.duckdb"), read_only=True) as connection:
-            connection.execute(f"""
-                create temp table told as
+            figures = quality(
+                connection,
+                f"""
                 select person_number, person_id from read_csv('{file}', all_varchar = true) as people
                 inner join intermediate.int_identity_persons__found as found
                     on found.identifier_value = people.record_id
                 where is_present and identifier_type = 'customer'
-            """)
-            print(f"{name:<10}{'catchment':<12}{quality(connection)}{seconds:>9.1f}{peak:>9.0f}", flush=True)
+            """,
+            )
+            print(f"{name:<10}{'catchment':<12}{figures}{seconds:>9.1f}{peak:>9.0f}", flush=True)
         script = ROOT / "benchmarks/peers/splink_persons.py"
         command = [f"{CACHE}/splink/bin/python", str(script), str(file), str(folder / "told.csv")]
         seconds, peak = measure(command, dict(os.environ))
         with duckdb.connect() as connection:
-            connection.execute(f"""
-                create table told as
+            figures = quality(
+                connection,
+                f"""
                 select person_number, cluster_id as person_id from read_csv('{file}', all_varchar = true) as people
                 inner join read_csv('{folder}/told.csv', all_varchar = true) as found using (record_id)
-            """)
-            print(f"{name:<10}{'splink':<12}{quality(connection)}{seconds:>9.1f}{peak:>9.0f}", flush=True)
+            """,
+            )
+            print(f"{name:<10}{'splink':<12}{figures}{seconds:>9.1f}{peak:>9.0f}", flush=True)
+
+
+def dirty(folder: Path, dirt: float) -> None:
+    """Ours on the sandbox with this share of each defect."""
+    root = folder / f"sandbox {dirt}"
+    environment = os.environ | {"DBT_TARGET": "local", "WAREHOUSE_DIR": str(root), "DBT_TARGET_PATH": str(folder)}
+    with sandbox.running(root=root, scale=SCALE, dirt=dirt) as options:
+        command = [sys.executable, "-m", "ingestion", "run"]
+        subprocess.run(command, cwd=ROOT, env=environment | options, stdout=subprocess.DEVNULL, check=True)
+    command = [*DBT, "build", "--select", "+int_persons__by_identifier", "--exclude-resource-type", "test", "unit_test"]
+    seconds, peak = measure(command, environment)
+    with duckdb.connect(str(root / "local.duckdb"), read_only=True) as connection:
+        for path in (root / "truth").glob("*.csv"):
+            connection.execute(f"create temp view true_{path.stem} as from read_csv('{path}', all_varchar = true)")
+        print(
+            f"{f'dirt {dirt:.0%}':<10}{'catchment':<12}{quality(connection, TOLD)}{seconds:>9.1f}{peak:>9.0f}",
+            flush=True,
+        )
+    sandbox.reset(root)
 
 
 def main() -> None:
-    """Prints a line per file and program, then one of the million."""
+    """Prints a line per file and program, one per share of defects, then one of the million."""
     splink = Contestant("splink", lambda *_: [], "", "splink")
     splink.install()
     with tempfile.TemporaryDirectory(prefix="catchment-identity-") as name:
@@ -136,6 +161,8 @@ def main() -> None:
         print(f"{'records':<10}{'program':<12}{'precision':>10}{'recall':>9}{'F1':>9}{'seconds':>9}{'peak MB':>9}")
         for file in ("febrl3", "febrl4"):
             public(folder, file)
+        for dirt in DIRTS:
+            dirty(folder, dirt)
         if IDENTIFIERS:
             seconds, peak = ours(folder, MANY.format(people=round(IDENTIFIERS / 4.97)))
             with duckdb.connect(str(folder / "local.duckdb"), read_only=True) as connection:

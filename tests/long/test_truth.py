@@ -13,6 +13,7 @@ import pytest
 import sandbox
 from tests.comparison import differences
 from tests.copies import Copy
+from tests.persons import TOLD, pairs
 
 SCALE, DAYS = 0.05, 40
 # Mailchimp no longer has what erased recipients did; we keep it.
@@ -803,36 +804,7 @@ def test_what_documents_speak_of_is_true(project, query):
 
 def test_persons_are_the_true_people(query):
     """Over all pairs of records of all systems: who is taken for one person is one, and who is one is found."""
-    right, found, true = query("""
-        with people as (
-            select 'customer' as kind, 'shop:' || customer_id as record, person_id as true_person from true_people
-            union all
-            select 'contact', 'hubspot:' || contact_id, person_id from true_crm_contacts
-            union all
-            select 'order', 'spreadsheets:' || reseller || '/' || order_number, person_id from true_partner_orders
-            union all
-            select distinct 'audience_member', 'mailchimp:' || list_id || '/' || contact_id, person_id
-            from true_mailchimp_members
-            union all
-            select 'claim', 'claims:' || claim_number, person_id from true_claims
-            union all
-            select 'device', 'devices:' || device_id, person_id
-            from true_devices inner join true_people on true_devices.owner = 'customer ' || true_people.customer_id
-            union all
-            select 'social_account', network || ':' || account_key, person_id
-            from true_social_accounts where noted_in != ''
-        ),
-        known as (
-            select people.*, persons.person_id from people
-            inner join intermediate.int_persons__by_identifier as persons
-                on persons.identifier_type = kind and persons.identifier_value = record and valid_to is null
-        ),
-        pairs as (
-            select one.true_person = other.true_person as is_true, one.person_id = other.person_id as is_found
-            from known as one inner join known as other on (one.kind, one.record) < (other.kind, other.record)
-        )
-        select count(*) filter (is_true and is_found), count(*) filter (is_found), count(*) filter (is_true) from pairs
-    """)[0]
+    ((right, found, true),) = query(pairs(TOLD))
     assert right >= 0.99 * found
     assert right >= 0.95 * true
     assert true > 100
