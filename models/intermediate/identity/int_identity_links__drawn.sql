@@ -51,24 +51,29 @@ with
         from overrides
         where action = 'link'
     ),
-    judged_cte as (
+    -- Whichever way round they are named.
+    unlinked_cte as (
+        select left_type, left_value, right_type, right_value
+        from overrides
+        where action = 'unlink'
+        union
         select
-            links_cte.*, coalesce(there.action, back.action) is not null as is_overruled
+            right_type as left_type,
+            right_value as left_value,
+            left_type as right_type,
+            left_value as right_value
+        from overrides
+        where action = 'unlink'
+    ),
+    judged_cte as (
+        select links_cte.*, unlinked_cte.left_type is not null as is_overruled
         from links_cte
         left join
-            overrides as there
-            on there.action = 'unlink'
-            and links_cte.left_type = there.left_type
-            and links_cte.left_value = there.left_value
-            and links_cte.right_type = there.right_type
-            and links_cte.right_value = there.right_value
-        left join
-            overrides as back
-            on back.action = 'unlink'
-            and links_cte.left_type = back.right_type
-            and links_cte.left_value = back.right_value
-            and links_cte.right_type = back.left_type
-            and links_cte.right_value = back.left_value
+            unlinked_cte
+            on links_cte.left_type = unlinked_cte.left_type
+            and links_cte.left_value = unlinked_cte.left_value
+            and links_cte.right_type = unlinked_cte.right_type
+            and links_cte.right_value = unlinked_cte.right_value
     ),
     final_cte as (
         select

@@ -8,6 +8,7 @@
     "birth date": "cast(birth_date as string) || ' ' || substring(last_name_key, 1, 1)",
     "birth date and first name": "cast(birth_date as string) || ' ' || substring(first_name_key, 1, 1)",
 } -%}
+{%- set evidences = ["name", "phone", "mailbox", "address", "birth_date", "company"] -%}
 
 with
     records as (select * from {{ ref("int_person_records__keyed") }}),
@@ -223,26 +224,12 @@ with
     weighed_cte as (
         select
             levels_cte.*,
-            {% for evidence in [
-                "name",
-                "phone",
-                "mailbox",
-                "address",
-                "birth_date",
-                "company",
-            ] %}
+            {% for evidence in evidences %}
                 coalesce({{ evidence }}_weights.weight, 0) as {{ evidence }}_weight
                 {%- if not loop.last %},{% endif %}
             {% endfor %}
         from levels_cte
-        {% for evidence in [
-                "name",
-                "phone",
-                "mailbox",
-                "address",
-                "birth_date",
-                "company",
-            ] %}
+        {% for evidence in evidences %}
             left join
                 weights as {{ evidence }}_weights
                 on {{ evidence }}_weights.evidence = '{{ evidence }}'
