@@ -10,7 +10,7 @@ with
             attribute_value,
             reason,
             priority,
-            attribute_rank,
+            cast(attribute_rank as bigint) as attribute_rank,
             attribute_rank = 1 as is_winner,
             is_ambiguous,
             changed_at
