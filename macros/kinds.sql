@@ -107,3 +107,8 @@
 {% macro newest_version_first() -%}
     _version desc nulls last, _observed_at desc, _row_hash desc
 {%- endmacro %}
+
+{# The rows that tell something, of a stream with marks: of these the first sighting never changes, whatever becomes of the key. #}
+{% macro unmarked(relation) -%}
+    (select * from {{ relation }} where _mark is null)
+{%- endmacro %}
