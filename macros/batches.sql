@@ -215,3 +215,18 @@
     {%- else -%} {{ relation }}
     {%- endif -%}
 {%- endmacro %}
+
+{# Deletes the model's rows of moments (`own_at`) after the first day that has changed, where a row is made of all days before. #}
+{% macro forget_after_changed_days(own_at) %}
+    {% if is_incremental() %}
+        merge into {{ this }} as decided
+        using
+            (
+                select {{ business_midnight("min(changed_day)") }} as first_changed_at
+                from {{ changed_days() }} as changed_days
+            ) as changes
+        on decided.{{ own_at }} > changes.first_changed_at
+        when matched
+        then delete
+    {% endif %}
+{% endmacro %}
