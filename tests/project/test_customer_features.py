@@ -225,8 +225,8 @@ def expected(rows, rates, zone):
                         a for a in actions if a.kind == "order placed" and today <= a.happened < end and a.known < end
                     ]
                     labels[customer, at, number] = {
-                        "entity_id": customer, "horizon_days": number, "order_count": len(placed),
-                        "order_amount_base": _sum(placed), "has_order": bool(placed), "label_at": at,
+                        "entity_id": customer, "horizon_days": number, "next_order_count": len(placed),
+                        "next_order_amount_base": _sum(placed), "has_order": bool(placed), "label_at": at,
                         "label_available_at": midnight(end),
                     }  # fmt: skip
             today += DAY

@@ -20,10 +20,10 @@ MODEL = """
 FORGET = "{{ forget_outdated_rows('raw_rows', 'id') }}"
 EVENTS = """
     select id, _row_hash, cast(_observed_at as timestamp) as observed_at
-    from ({{ current_event(unsighted_rows('raw_rows', 'id')) }})
+    from ({{ current_event(unsighted_rows(unmarked('raw_rows'), 'id')) }})
 """
 TAKE_STOCK = "{{ take_stock('raw_rows', '_dlt_load_id') }}"
-FORGET_LATER = "{{ forget_later_sightings('raw_rows', 'id') }}"
+FORGET_LATER = "{{ forget_later_sightings(unmarked('raw_rows'), 'id') }}"
 TAKE_IN = "{{ take_in() }}"
 
 
@@ -103,12 +103,16 @@ def test_incremental_decides_the_changed_keys_only(connection):
 
 
 def some_events(chance):
-    """(id, key, content, observed_at, load), in any order: some keys several times, in one load or in several."""
+    """(id, key, content, observed_at, load, mark), in any order: some keys several times, in one load or in several,
+    some with marks beside them, which are no sightings."""
     rows, moment = [], datetime(2026, 1, 1)
     for key in range(60):
         for minute in chance.sample(range(1000), chance.choice([1, 1, 1, 2, 4])):
             at = moment + timedelta(minutes=minute)
-            rows.append((str(key), str(key), f"{key} {minute}", at, f"load {chance.randrange(6)}"))
+            rows.append((str(key), str(key), f"{key} {minute}", at, f"load {chance.randrange(6)}", None))
+        for minute in chance.sample(range(1000), chance.choice([0, 0, 1, 2])):
+            at = moment + timedelta(minutes=minute)
+            rows.append((str(key), str(key), None, at, f"load {chance.randrange(6)}", "gone"))
     chance.shuffle(rows)
     return rows
 
@@ -117,7 +121,8 @@ def some_events(chance):
 def events(connection):
     connection.execute("drop table raw_rows")
     connection.execute(
-        "create table raw_rows (id text, _key text, _row_hash text, _observed_at timestamp, _dlt_load_id text)"
+        "create table raw_rows "
+        "(id text, _key text, _row_hash text, _observed_at timestamp, _dlt_load_id text, _mark text)"
     )
 
     return functools.partial(insert, connection)
@@ -155,25 +160,31 @@ def test_events_by_load_equal_a_full_refresh_after_every_build(connection, event
 
 def test_events_of_one_moment_in_a_load_that_came_in_two_halves(connection, events):
     moment = datetime(2026, 1, 1)
-    events([("k", "k", "b", moment, "load 1")])
+    events([("k", "k", "b", moment, "load 1", None)])
     begin_events(connection)
-    events([("k", "k", "a", moment, "load 1")])
+    events([("k", "k", "a", moment, "load 1", None)])
     build_events(connection)
     assert connection.execute("select _row_hash from model").fetchall() == [("a",)]
 
 
 def test_events_of_loads_that_are_known_are_not_read_again(connection, events):
     moment = datetime(2026, 1, 1)
-    events([(key, key, "x", moment, "load 1") for key in "abc"])
+    events([(key, key, "x", moment, "load 1", None) for key in "abc"])
     begin_events(connection)
     assert build_events(connection) == 0
-    events([("b", "b", "y", moment + timedelta(1), "load 2"), ("d", "d", "x", moment, "load 2")])
+    events([("b", "b", "y", moment + timedelta(1), "load 2", None), ("d", "d", "x", moment, "load 2", None)])
     assert build_events(connection) == 1
     (batches,) = connection.execute("select list(batch order by batch) from model__taken").fetchone()
     assert batches == ["load 1", "load 2"]
 
 
-BY_LOAD = {"stg_events__events", "stg_access_logs__requests", "stg_devices__readings"}
+SIGHTINGS = {
+    "stg_shop__customer_sightings",
+    "stg_shop__order_sightings",
+    "stg_shop__refund_sightings",
+    "stg_exchange_rates__rate_sightings",
+}
+BY_LOAD = {"stg_events__events", "stg_access_logs__requests", "stg_devices__readings", *SIGHTINGS}
 
 
 def test_models_by_load_are_wired_so(manifest):
@@ -181,14 +192,16 @@ def test_models_by_load_are_wired_so(manifest):
         node = manifest["nodes"][f"model.catchment.{name}"]
         ((system, table),) = {tuple(source) for source in node["sources"]}
         key, raw = node["config"]["unique_key"], f"source('{system}', '{table}')"
+        told = f"unmarked({raw})" if name in SIGHTINGS else raw
         assert [hook["sql"] for hook in node["config"]["pre-hook"]] == [
             f"{{{{ take_stock({raw}, '_dlt_load_id') }}}}",
-            f"{{{{ forget_later_sightings({raw}, '{key}') }}}}",
+            f"{{{{ forget_later_sightings({told}, '{key}') }}}}",
         ]
         assert "{{ take_in() }}" in [hook["sql"] for hook in node["config"]["post-hook"]]
         assert node["config"]["incremental_strategy"] == "append", name  # on Spark: merge
         text = "".join(node["raw_code"].split())
-        assert f'current_event(unsighted_rows(source("{system}","{table}"),"{key}"))' in text, name
+        told = "".join(told.replace("'", '"').split())
+        assert f'current_event(unsighted_rows({told},"{key}"))' in text, name
 
 
 def test_models_by_dbt_run_are_wired_so(manifest):
@@ -204,6 +217,8 @@ def test_models_by_dbt_run_are_wired_so(manifest):
         "int_device_incidents__daily",
         "int_line_states__changed",
         "fct_device_day_versions",
+        "fct_customer_days",
+        "ftr_customers_daily",
     }
     for name, node in behind.items():
         stock, *doubts, forgets = [hook["sql"].strip("{ }") for hook in node["config"]["pre-hook"]]
@@ -215,6 +230,10 @@ def test_models_by_dbt_run_are_wired_so(manifest):
         )  # Spark: merge
         if doubts:
             assert doubts == ["doubt_changed_days()"], name
+            if of_moments := re.fullmatch(r"forget_after_changed_days\('(\w+_at)'\)", forgets):  # on all days before
+                assert of_moments[1] in node["config"]["unique_key"] or name == "fct_customer_labels"
+                assert stock == f"take_same_stock(ref('{node['refs'][0]['name']}'))", name
+                continue
             (day,) = re.fullmatch(r"forget_changed_days\('(\w+)'\)", forgets).groups()
             assert day in node["config"]["unique_key"], name
             assert "{{ changed_days() }}" in node["raw_code"], name

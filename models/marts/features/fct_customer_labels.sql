@@ -181,13 +181,14 @@ with
         select
             state_days_cte.customer_id as entity_id,
             state_days_cte.horizon_days,
-            cast(state_days_cte.order_count as bigint) as order_count,
+            -- (named otherwise than features, beside which exports put them)
+            cast(state_days_cte.order_count as bigint) as next_order_count,
             cast(
                 case
                     when state_days_cte.unrated_order_count = 0
                     then state_days_cte.order_amount_base
                 end as decimal(18, 4)
-            ) as order_amount_base,
+            ) as next_order_amount_base,
             state_days_cte.order_count > 0 as has_order,
             horizons_cte.label_at,
             horizons_cte.label_available_at
