@@ -169,6 +169,13 @@ with
             where
                 known_date < {{ dbt.dateadd("day", span, "business_date") }}
                 and {{ dbt.dateadd("day", span + 1, "business_date") }} <= as_of_date
+                and (
+                    {{
+                        columns | selectattr("days", "equalto", span) | map(
+                            attribute="sum"
+                        ) | join(" <> 0 or ")
+                    }} <> 0
+                )
         {% endfor %}
     ),
     points_cte as (
