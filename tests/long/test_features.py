@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from unittest import mock
 
+import duckdb
 import pyarrow.parquet as pq
 import pytest
 
@@ -18,6 +19,41 @@ from tests.copies import Copy
 
 SCALE, DAYS, MOMENTS = 0.02, 9, 5
 BUILD = "dbt build --quiet --select +path:models/marts/features --exclude-resource-type test"
+OBSERVED = [
+    "raw_shop.customers",
+    "raw_shop.orders",
+    "raw_shop.refunds",
+    "raw_events.events",
+    "raw_exchange_rates.rates",
+]
+LATE = """
+    -- other orders, refunds and visits, of days that were asked for, and before them
+    create temp table late as from raw_shop.orders where _mark is null and ordered_at > TODAY - interval 30 days;
+    insert into raw_shop.orders by name
+    select * replace (
+        order_id + 1000000 as order_id, _key || '-late' as _key, ordered_at - interval 3 days as ordered_at,
+        order_total * 7 as order_total, TODAY as _observed_at, 'late' as _dlt_load_id
+    ) from late;
+    insert into raw_shop.refunds by name
+    select 1000000 + order_id as refund_id, order_id, currency, order_total as amount, ordered_at as refunded_at,
+        '1' || _key as _key, _row_hash, TODAY as _observed_at, 'late' as _dlt_load_id from late;
+    insert into raw_events.events by name
+    select * replace (_key || '-late' as _key, original_timestamp - interval 1 day as original_timestamp,
+        TODAY as _observed_at, 'late' as _dlt_load_id)
+    from raw_events.events where user_id is not null;
+    -- all that was there is changed, then deleted, and rates are corrected
+    insert into raw_shop.orders by name
+    select * replace (order_total * 9 as order_total, 1 as customer_id, TODAY as _observed_at, 'late' as _dlt_load_id)
+    from raw_shop.orders where _observed_at < TODAY;
+    insert into raw_shop.orders by name
+    select distinct _key, 'gone' as _mark, TODAY as _observed_at, 'late' as _dlt_load_id from raw_shop.orders;
+    insert into raw_exchange_rates.rates by name
+    select * replace (rate * 2 as rate, TODAY as _observed_at, 'late' as _dlt_load_id) from raw_exchange_rates.rates;
+    insert into raw_exchange_rates.rates by name
+    select * replace (rate * 3 as rate, rate_date + 1 as rate_date, _key || '-late' as _key, TODAY as _observed_at,
+        'late' as _dlt_load_id)
+    from raw_exchange_rates.rates where dayofweek(rate_date) = 5;
+"""
 
 
 class Company:
@@ -32,9 +68,14 @@ class Company:
         unnamed = {name for name in names if name.startswith("ftr_")} - {f"ftr_{each}_daily" for each in self.entities}
         assert self.entities and not unnamed, f"no export finds {unnamed}"
 
-    def deliver(self) -> None:
-        """Loads what there is, and builds."""
+    def deliver(self, late: str = "") -> None:
+        """Loads what there is, as on the day of the sandbox's clock, adds `late` rows (SQL), and builds."""
         self.copy.run("python -m ingestion run")
+        today = f"timestamptz '{sandbox.clock(self.copy.sandbox)} 00:00:00+00'"
+        with duckdb.connect(str(self.copy.warehouse / "sandbox.duckdb")) as warehouse:
+            for table in OBSERVED:
+                warehouse.execute(f"update {table} set _observed_at = least(_observed_at, {today})")
+            warehouse.execute(late.replace("TODAY", today))
         self.copy.run(BUILD)
 
     def sets(self) -> list[tuple[str, str, list[str]]]:
@@ -96,10 +137,11 @@ def test_what_is_delivered_later_changes_no_exported_value(company):
     company.deliver()
     sets = company.sets()
     first = company.export(sets, "first")
+    (newest,) = (moments[0] for entity, label, moments in sets if (entity, label) == ("devices", ""))
     taken = len(json.loads((company.copy.sandbox / "devices.json").read_text())["messages"])
     sandbox.advance(DAYS, company.copy.sandbox)
-    company.send_late(datetime.fromisoformat(sets[0][2][0]).replace(tzinfo=UTC), taken)
-    company.deliver()
+    company.send_late(datetime.fromisoformat(newest).replace(tzinfo=UTC), taken)
+    company.deliver(LATE)
     for (entity, label, _), before, after in zip(sets, first, company.export(sets, "again"), strict=True):
         earlier, later = pq.read_table(before), pq.read_table(after)
         assert earlier.num_rows > 0
