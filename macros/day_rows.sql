@@ -14,3 +14,10 @@
 {% macro spark__day_rows(first_day, end_day) -%}
     explode(sequence({{ first_day }}, date_sub({{ end_day }}, 1), interval 1 day))
 {%- endmacro %}
+
+{# All days from 1970 to 2100: date_day. (dbt's own date_spine multiplies by joins, of which Spark thinks for a minute.) #}
+{% macro all_days() -%}
+    select
+        {{ day_rows("cast('1970-01-01' as date)", "cast('2101-01-01' as date)") }}
+        as date_day
+{%- endmacro %}

@@ -47,9 +47,6 @@ class Project:
                 escape_single_quotes=lambda text: text.replace("'", "''"),
                 dateadd=lambda part, number, time: f"{time} + interval ({number}) {part}",
                 datediff=lambda start, end, part: f"date_diff('{part}', {start}, {end})",
-                date_spine=lambda part, start, end: (
-                    f"from (select unnest(range({start}, {end}, interval 1 {part})) as date_{part})"
-                ),
             ),
         }
         self.names = names

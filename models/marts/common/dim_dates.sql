@@ -8,13 +8,7 @@ with
     campaigns as (select * from {{ ref("int_campaigns__unioned") }}),
     audience_statuses as (select * from {{ ref("int_audience_statuses__unioned") }}),
     as_of as (select * from {{ ref("int_operations__as_of") }}),
-    days as (
-        {{
-            dbt.date_spine(
-                "day", "cast('1970-01-01' as date)", "cast('2101-01-01' as date)"
-            )
-        }}
-    ),
+    days as ({{ all_days() }}),
     data_dates_cte as (
         select order_date as data_date
         from orders
@@ -50,15 +44,14 @@ with
             extract(year from max(data_date)) as last_year
         from data_dates_cte
     ),
-    dates_cte as (select cast(date_day as date) as date_day from days),
     parts_cte as (
         select
-            dates_cte.date_day,
-            cast(date_trunc('week', dates_cte.date_day) as date) as week_start_date
-        from dates_cte
+            days.date_day,
+            cast(date_trunc('week', days.date_day) as date) as week_start_date
+        from days
         inner join
             bounds_cte
-            on extract(year from dates_cte.date_day)
+            on extract(year from days.date_day)
             between bounds_cte.first_year and bounds_cte.last_year
     ),
     numbers_cte as (

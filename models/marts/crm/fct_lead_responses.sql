@@ -2,13 +2,7 @@ with
     leads as (select * from {{ ref("int_leads__unioned") }}),
     touches as (select * from {{ ref("int_engagement_touches__unioned") }}),
     business_hours as (select * from {{ ref("business_hours") }}),
-    days as (
-        {{
-            dbt.date_spine(
-                "day", "cast('1970-01-01' as date)", "cast('2101-01-01' as date)"
-            )
-        }}
-    ),
+    days as ({{ all_days() }}),
     ranked_touches_cte as (
         select
             leads.lead_id,
@@ -55,8 +49,7 @@ with
         from days
         inner join
             bounds_cte
-            on cast(days.date_day as date)
-            between bounds_cte.first_date and bounds_cte.last_date
+            on days.date_day between bounds_cte.first_date and bounds_cte.last_date
         inner join
             business_hours
             on {{

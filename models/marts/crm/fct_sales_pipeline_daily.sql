@@ -3,13 +3,7 @@ with
     stages as (select * from {{ ref("int_deal_stages__unioned") }}),
     stage_intervals as (select * from {{ ref("int_deal_stage_changes__intervals") }}),
     deals as (select * from {{ ref("fct_deals") }}),
-    days as (
-        {{
-            dbt.date_spine(
-                "day", "cast('1970-01-01' as date)", "cast('2101-01-01' as date)"
-            )
-        }}
-    ),
+    days as ({{ all_days() }}),
     -- What happens on a day: deals enter and leave a stage, and are closed for good.
     events_cte as (
         select
@@ -107,14 +101,12 @@ with
         group by pipeline_id, stage_id
     ),
     grid_cte as (
-        select stages_cte.*, cast(days.date_day as date) as date_day
+        select stages_cte.*, days.date_day as date_day
         from stages_cte
         inner join first_days_cte on stages_cte.pipeline_id = first_days_cte.pipeline_id
-        inner join days on cast(days.date_day as date) >= first_days_cte.first_date
+        inner join days on days.date_day >= first_days_cte.first_date
         inner join
-            as_of
-            on cast(days.date_day as date)
-            <= cast({{ local_time("as_of.as_of_at") }} as date)
+            as_of on days.date_day <= cast({{ local_time("as_of.as_of_at") }} as date)
     ),
     filled_cte as (
         select

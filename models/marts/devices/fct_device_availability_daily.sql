@@ -1,13 +1,7 @@
 with
     summaries as (select * from {{ ref("int_device_days__summarised") }}),
     gaps as (select * from {{ ref("int_device_gaps__found") }}),
-    days as (
-        {{
-            dbt.date_spine(
-                "day", "cast('1970-01-01' as date)", "cast('2101-01-01' as date)"
-            )
-        }}
-    ),
+    days as ({{ all_days() }}),
     as_of_cte as (select max(last_at) as as_of_at from summaries),
     -- A device is expected from its first reading on.
     devices_cte as (

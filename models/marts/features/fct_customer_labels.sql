@@ -17,13 +17,7 @@
 
 with
     customer_days as (select * from {{ ref("fct_customer_days") }}),
-    days as (
-        {{
-            dbt.date_spine(
-                "day", "cast('1970-01-01' as date)", "cast('2101-01-01' as date)"
-            )
-        }}
-    ),
+    days as ({{ all_days() }}),
     systems_cte as (
         select source_system, least(max(told_date), max(business_date)) as as_of_date
         from customer_days
@@ -155,9 +149,7 @@ with
         select *, {{ day_rows("from_date", "to_date") }} as known_date from states_cte
     ),
     midnights_cte as (
-        select
-            cast(date_day as date) as known_date,
-            {{ business_midnight("date_day") }} as known_at
+        select date_day as known_date, {{ business_midnight("date_day") }} as known_at
         from days
     ),
     horizons_cte as (

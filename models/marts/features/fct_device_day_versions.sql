@@ -212,7 +212,8 @@ with
             ) as counter_reset_count,
             min(reading_value) as min_value,
             max(reading_value) as max_value,
-            {{ percentile("reading_value", 0.5) }} as median_value,
+            -- (between two values, which engines come near in different ways)
+            round({{ percentile("reading_value", 0.5) }}, 9) as median_value,
             min_by(reading_value, measured_at) as first_value,
             max_by(reading_value, measured_at) as last_value,
             coalesce(

@@ -1,13 +1,7 @@
 with
     versions as (select * from {{ ref("fct_device_day_versions") }}),
     devices as (select * from {{ ref("dim_devices") }}),
-    days as (
-        {{
-            dbt.date_spine(
-                "day", "cast('1970-01-01' as date)", "cast('2101-01-01' as date)"
-            )
-        }}
-    ),
+    days as ({{ all_days() }}),
     firsts_cte as (
         select
             versions.device_id,
@@ -29,7 +23,7 @@ with
         select
             firsts_cte.device_id,
             firsts_cte.first_date,
-            cast(days.date_day as date) as known_date,
+            days.date_day as known_date,
             {{ business_midnight("days.date_day") }} as known_at
         from firsts_cte
         inner join systems_cte on firsts_cte.source_system = systems_cte.source_system

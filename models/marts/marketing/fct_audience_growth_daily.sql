@@ -2,13 +2,7 @@ with
     statuses as (select * from {{ ref("int_audience_statuses__unioned") }}),
     audiences as (select * from {{ ref("int_audiences__unioned") }}),
     as_of as (select * from {{ ref("int_operations__as_of") }}),
-    days as (
-        {{
-            dbt.date_spine(
-                "day", "cast('1970-01-01' as date)", "cast('2101-01-01' as date)"
-            )
-        }}
-    ),
+    days as ({{ all_days() }}),
     changes_cte as (
         select
             audience_id,
@@ -59,14 +53,10 @@ with
     ),
     audience_days_cte as (
         select
-            spans_cte.audience_id,
-            spans_cte.source_system,
-            cast(days.date_day as date) as growth_date
+            spans_cte.audience_id, spans_cte.source_system, days.date_day as growth_date
         from spans_cte
         inner join
-            days
-            on cast(days.date_day as date)
-            between spans_cte.first_date and spans_cte.last_date
+            days on days.date_day between spans_cte.first_date and spans_cte.last_date
     ),
     counts_cte as (
         select
