@@ -9,10 +9,10 @@ with
     told_stages_cte as (
         select
             stage_id,
-            max_by(pipeline_id, updated_at) as pipeline_id,
-            max_by(stage_probability, updated_at) as probability,
-            max_by(is_closed, updated_at) as is_closed,
-            max_by(is_won, updated_at) as is_won
+            {{ last_by("pipeline_id", "updated_at") }} as pipeline_id,
+            {{ last_by("stage_probability", "updated_at") }} as probability,
+            {{ last_by("is_closed", "updated_at") }} as is_closed,
+            {{ last_by("is_won", "updated_at") }} as is_won
         from deals
         where stage_id is not null and pipeline_id is not null
         group by stage_id

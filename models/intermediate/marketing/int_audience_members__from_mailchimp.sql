@@ -2,7 +2,7 @@ with
     member_versions as (select * from {{ ref("int_audience_members__versioned") }}),
     statuses as (select * from {{ ref("int_audience_statuses__from_mailchimp") }}),
     last_statuses_cte as (
-        select contact_id, max_by(member_status, changed_at) as member_status
+        select contact_id, {{ last_by("member_status", "changed_at") }} as member_status
         from statuses
         group by contact_id
     ),

@@ -162,7 +162,7 @@ with
             max(metric_kind) as metric_kind,
             min_by(limit_state, measured_at) as first_state,
             max_by(limit_state, measured_at) as last_state,
-            max_by(reading_text, measured_at) as last_text,
+            {{ last_by("reading_text", "measured_at") }} as last_text,
             max(interval_us) as interval_us,
             count(*) as reading_count,
             count(case when is_late then 1 end) as late_count,
