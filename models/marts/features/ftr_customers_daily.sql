@@ -80,38 +80,28 @@ with
             starts_cte.start_date,
             starts_cte.as_of_date,
             -- A day counts as one of orders, or of visits, from when on it is known.
-            case
-                when
-                    customer_days.order_count > 0
-                    and customer_days.known_date
-                    = min(
-                        case
-                            when customer_days.order_count > 0
-                            then customer_days.known_date
-                        end
-                    ) over (
-                        partition by
-                            customer_days.customer_id, customer_days.business_date
-                    )
-                then 1
-                else 0
-            end as order_day_count,
-            case
-                when
-                    customer_days.visit_event_count > 0
-                    and customer_days.known_date
-                    = min(
-                        case
-                            when customer_days.visit_event_count > 0
-                            then customer_days.known_date
-                        end
-                    ) over (
-                        partition by
-                            customer_days.customer_id, customer_days.business_date
-                    )
-                then 1
-                else 0
-            end as visit_day_count
+            {% for kind, count in {
+                "order": "order_count",
+                "visit": "visit_event_count",
+            }.items() %}
+                case
+                    when
+                        customer_days.{{ count }} > 0
+                        and customer_days.known_date
+                        = min(
+                            case
+                                when customer_days.{{ count }} > 0
+                                then customer_days.known_date
+                            end
+                        ) over (
+                            partition by
+                                customer_days.customer_id, customer_days.business_date
+                        )
+                    then 1
+                    else 0
+                end as {{ kind }}_day_count
+                {%- if not loop.last %},{% endif %}
+            {% endfor %}
         from customer_days
         inner join starts_cte on customer_days.customer_id = starts_cte.customer_id
         where
