@@ -2,6 +2,7 @@
 
 Arguments: the file, and where to write record_id and cluster_id."""
 
+import logging
 import sys
 
 import pandas
@@ -9,6 +10,7 @@ import splink.comparison_library as compare
 from splink import DuckDBAPI, Linker, SettingsCreator, block_on
 
 source, target = sys.argv[1:]
+logging.getLogger("splink").setLevel(logging.ERROR)
 api = DuckDBAPI()
 settings = SettingsCreator(
     link_type="dedupe_only",
