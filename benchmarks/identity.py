@@ -133,7 +133,7 @@ def public(folder: Path, name: str) -> None:
 
 def dirty(folder: Path, dirt: float) -> None:
     """Ours on the sandbox with this share of each defect."""
-    root = folder / f"sandbox {dirt}"
+    root = folder / f"sandbox-{dirt}"
     environment = os.environ | {"DBT_TARGET": "local", "WAREHOUSE_DIR": str(root), "DBT_TARGET_PATH": str(folder)}
     with sandbox.running(root=root, scale=SCALE, dirt=dirt) as options:
         command = [sys.executable, "-m", "ingestion", "run"]

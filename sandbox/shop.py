@@ -4,6 +4,7 @@ Superuser: `postgres`, trusted on the local socket alone. Over TCP, on 127.0.0.1
 """
 
 import re
+import shlex
 import signal
 import subprocess
 import time
@@ -65,7 +66,7 @@ class Database:
                 return
             self._clear_stale_pid()
             sockets = find_suitable_socket_dir(self.folder, server.runtime_path)
-            options = f"-h 127.0.0.1 -p {find_suitable_port()} -k {sockets} {SETTINGS}"
+            options = f"-h 127.0.0.1 -p {find_suitable_port()} -k {shlex.quote(str(sockets))} {SETTINGS}"
             arguments = ("-w", "-o", options, "-l", str(self.folder / "log"), "-D", str(self.folder), "start")
             try:
                 pgexec("pg_ctl", arguments, bin_path=server.bin_path, user=server.system_user)

@@ -163,6 +163,13 @@ def test_dirt_is_a_share(new_root, dirt):
         pass
 
 
+def test_the_root_may_have_a_space_in_its_name(new_root):
+    root = new_root / "my sandbox"
+    with sandbox.running(["shop"], root=root, scale=SCALE) as options:
+        assert count(options)
+    sandbox.reset(root)
+
+
 def test_two_roots_run_at_once_and_one_root_only_once(options, root, new_root):
     with sandbox.running(root=new_root, scale=SCALE, seed=7) as other:
         assert other.keys() == options.keys()
