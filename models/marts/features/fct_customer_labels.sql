@@ -18,18 +18,7 @@
 with
     customer_days as (select * from {{ ref("fct_customer_days") }}),
     days as ({{ all_days() }}),
-    systems_cte as (
-        select source_system, least(max(told_date), max(business_date)) as as_of_date
-        from customer_days
-        where told_date is not null
-        group by source_system
-    ),
-    customers_cte as (
-        select customer_id, source_system, min(known_date) as first_date
-        from customer_days
-        where told_date is not null
-        group by customer_id, source_system
-    ),
+    customers_cte as ({{ known_customers("customer_days") }}),
     {% if is_incremental() %}
         kept_cte as (
             select entity_id, horizon_days, max(label_at) as kept_at
@@ -53,11 +42,10 @@ with
                     )
                 }} as start_date,
                 cast(
-                    {{ dbt.dateadd("day", -number, "systems_cte.as_of_date") }} as date
+                    {{ dbt.dateadd("day", -number, "customers_cte.as_of_date") }}
+                    as date
                 ) as end_date
             from customers_cte
-            inner join
-                systems_cte on customers_cte.source_system = systems_cte.source_system
             {% if is_incremental() %}
                 left join
                     kept_cte

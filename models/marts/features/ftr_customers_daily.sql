@@ -34,13 +34,6 @@
 with
     customer_days as (select * from {{ ref("fct_customer_days") }}),
     days as ({{ all_days() }}),
-    -- Nothing is missing of a day of which the system has told, and later ones.
-    systems_cte as (
-        select source_system, least(max(told_date), max(business_date)) as as_of_date
-        from customer_days
-        where told_date is not null
-        group by source_system
-    ),
     {% if is_incremental() %}
         kept_cte as (
             select entity_id, max(feature_at) as kept_at
@@ -48,12 +41,7 @@ with
             group by entity_id
         ),
     {% endif %}
-    customers_cte as (
-        select customer_id, source_system, min(known_date) as first_date
-        from customer_days
-        where told_date is not null
-        group by customer_id, source_system
-    ),
+    customers_cte as ({{ known_customers("customer_days") }}),
     starts_cte as (
         select
             customers_cte.customer_id,
@@ -66,10 +54,8 @@ with
                     else "customers_cte.first_date"
                 )
             }} as start_date,
-            systems_cte.as_of_date
+            customers_cte.as_of_date
         from customers_cte
-        inner join
-            systems_cte on customers_cte.source_system = systems_cte.source_system
         {% if is_incremental() %}
             left join kept_cte on customers_cte.customer_id = kept_cte.entity_id
         {% endif %}
