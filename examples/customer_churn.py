@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from baseline import compare
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
@@ -28,8 +28,6 @@ from ingestion.errors import ConfigurationError
 from ingestion.export import KEYS, Label, export
 
 LABEL = Label("has_order", 30)
-TRAINED = 0.6
-"""Share of the days that the model is trained on."""
 STEP = 7
 """Every how many days accounts are asked about: from one day to the next little changes."""
 
@@ -45,13 +43,6 @@ def main(first: date, last: date) -> None:
     features = np.column_stack([table[name].cast("float64").to_numpy() for name in names])
     labels, moments = ~table[LABEL.name].to_numpy(), table["as_of_at"].to_numpy()
 
-    times = np.unique(moments)
-    until = times[int(TRAINED * len(times))]
-    is_train = moments < until
-    is_test = moments >= until + np.timedelta64(LABEL.horizon_days, "D")
-    for what, rows in (("trained", is_train), ("tested", is_test)):
-        print(f"{what} on {rows.sum():,} rows of {len(np.unique(moments[rows]))} days: {labels[rows].mean():.0%} churn")
-
     # Counts, amounts and days grow by orders of magnitude. What is missing is told by a column of its own.
     model = make_pipeline(
         SimpleImputer(strategy="median", add_indicator=True),
@@ -59,23 +50,12 @@ def main(first: date, last: date) -> None:
         StandardScaler(),
         LogisticRegression(C=0.1, max_iter=1000),
     )
-    model.fit(features[is_train], labels[is_train])
     since, in_gaps = (features[:, names.index(name)] for name in ("days_since_order", "days_since_order_in_gaps"))
-    answers = {
-        "the same for all": np.zeros(len(labels)),
+    naive = {
         "who has not ordered for longest": since,
-        "longest, in the account's own gaps": np.where(np.isnan(in_gaps), np.nanmedian(in_gaps[is_train]), in_gaps),
-        "logistic regression": model.predict_proba(features)[:, 1],
+        "longest, in the account's own gaps": np.where(np.isnan(in_gaps), np.nanmedian(in_gaps), in_gaps),
     }
-    print(f"\n{'':<36}ROC AUC   average precision")
-    for name, scores in answers.items():
-        of_test = labels[is_test], scores[is_test]
-        print(f"{name:<36}{roc_auc_score(*of_test):>7.3f}{average_precision_score(*of_test):>20.3f}")
-
-    weights = dict(zip(names, model[-1].coef_[0], strict=False))
-    print("\nwhat counts most, per standard deviation:")
-    for name in sorted(weights, key=lambda each: -abs(weights[each]))[:5]:
-        print(f"  {name:<34}{weights[name]:>7.2f}")
+    compare(model, names, features, labels, moments, LABEL.horizon_days, naive)
 
 
 if __name__ == "__main__":
